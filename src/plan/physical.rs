@@ -40,7 +40,7 @@ use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
 use crate::operator::sort::at_end::AtEnd;
 use crate::operator::sort::by_time::ByTime;
-use crate::operator::sort::{AtEndSpec, ByTimeSpec};
+use crate::operator::sort::{AtEndSpec, ByTimeSpec, OfNoKey};
 use crate::operator::top_n::ended::{EndedRanks, EndedRanksSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
@@ -207,6 +207,13 @@ pub enum OperatorPlan {
     Unnest(UnnestSpec, Elements),
 }
 
+/// Where an operator is built: what its worker offers it.
+pub struct Site<'a> {
+    /// Connects it to the table of that number among those that are looked up.
+    pub asker: &'a dyn Fn(usize) -> Result<Asker, LookupError>,
+    pub of_no_key: OfNoKey,
+}
+
 impl OperatorPlan {
     /// Its number if it keeps state.
     pub(crate) fn state_id(&self) -> Option<OperatorId> {
@@ -279,12 +286,8 @@ impl OperatorPlan {
         }
     }
 
-    /// The operator for one worker. `asker` connects it to the table of that number among those
-    /// that are looked up.
-    pub fn build(
-        &self,
-        asker: &dyn Fn(usize) -> Result<Asker, LookupError>,
-    ) -> Result<Box<dyn Operator>, LookupError> {
+    /// The operator for one worker.
+    pub fn build(&self, site: &Site<'_>) -> Result<Box<dyn Operator>, LookupError> {
         Ok(match self.clone() {
             OperatorPlan::Calc { predicate, projection, output } => {
                 Box::new(Calc::new(predicate, projection, output))
@@ -308,7 +311,7 @@ impl OperatorPlan {
             OperatorPlan::Multiset(spec) => Box::new(Multiset::new(spec)),
             OperatorPlan::RegularJoin(spec) => Box::new(RegularJoin::new(spec)),
             OperatorPlan::LookupJoin(spec, number) => {
-                Box::new(LookupJoin::new(spec, asker(number)?))
+                Box::new(LookupJoin::new(spec, (site.asker)(number)?))
             }
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
@@ -321,7 +324,7 @@ impl OperatorPlan {
             }
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
             OperatorPlan::SortByTime(spec) => Box::new(ByTime::new(spec)),
-            OperatorPlan::AtEnd(spec) => Box::new(AtEnd::new(spec)),
+            OperatorPlan::AtEnd(spec) => Box::new(AtEnd::new(spec, site.of_no_key)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
             OperatorPlan::EndedRanks(spec) => Box::new(EndedRanks::new(spec)),
             OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),

@@ -8,12 +8,13 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 
-use super::AtEndSpec;
 use super::counts::Counts;
+use super::{AtEndSpec, OfNoKey};
 use crate::operator::rank::sorted::sort_keys;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::KeyGroup;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
+use crate::state::key_group::of_no_key;
 use crate::state::store::{Changes, StateDb};
 use crate::time::Watermark;
 
@@ -35,11 +36,14 @@ struct Leaving {
     is_last: bool,
     skip: u64,
     fetch: u64,
+    has_given: bool,
 }
 
 impl AtEnd {
-    pub fn new(spec: AtEndSpec) -> AtEnd {
+    pub fn new(mut spec: AtEndSpec, of_no_key: OfNoKey) -> AtEnd {
         let counts = Counts::new(spec.operator);
+        // Nothing is missing where nothing belongs.
+        spec.if_empty = spec.if_empty.filter(|_| of_no_key == OfNoKey::ComeHere);
         AtEnd { spec, counts, passed: None, next_generation: 0, leaving: None }
     }
 
@@ -53,7 +57,7 @@ impl AtEnd {
             sort_keys(&columns, n)
         });
         // Rows in an order are all with the worker that has the rows without a key.
-        let of_all = KeyGroup::of_hash(hash_key(&[]));
+        let of_all = of_no_key();
         for row in 0..n {
             let by = if rows.op(row).adds() { 1 } else { -1 };
             let bytes = encoded.get(row);
@@ -84,6 +88,7 @@ impl AtEnd {
             leaving.fetch -= times;
             out.extend(std::iter::repeat_n(row, times as usize));
         }
+        leaving.has_given |= !out.is_empty();
         Ok(out)
     }
 }
@@ -96,7 +101,8 @@ impl Operator for AtEnd {
             Event::Watermark(Watermark::END) if self.passed != Some(Watermark::END) => {
                 let (skip, fetch) = (self.spec.skip, self.spec.fetch.unwrap_or(u64::MAX));
                 let page = Vec::new().into_iter();
-                self.leaving = Some(Leaving { page, is_last: false, skip, fetch });
+                self.leaving =
+                    Some(Leaving { page, is_last: false, skip, fetch, has_given: false });
             }
             Event::Barrier(epoch) => {
                 self.counts.freeze(&mut self.next_generation);
@@ -129,7 +135,10 @@ impl Steps for AtEnd {
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let rows = self.next_rows(cx)?;
         if rows.is_empty() {
-            self.leaving = None;
+            let has_given = self.leaving.take().is_some_and(|leaving| leaving.has_given);
+            if let Some(instead) = self.spec.if_empty.clone().filter(|_| !has_given) {
+                cx.out.push(Event::Rows(Rows::new(instead)));
+            }
             self.passed = Some(Watermark::END);
             cx.out.push(Event::Watermark(Watermark::END));
             return Ok(());

@@ -9,6 +9,7 @@ pub mod at_end;
 pub mod by_time;
 mod counts;
 
+use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 
@@ -36,5 +37,14 @@ pub struct AtEndSpec {
     pub skip: u64,
     /// Rows behind them that come out at most.
     pub fetch: Option<u64>,
+    /// What comes out if nothing is there: the result of an aggregate without keys.
+    pub if_empty: Option<RecordBatch>,
     pub rows: SchemaRef,
+}
+
+/// Whether rows that have no key come to this worker: one of all has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfNoKey {
+    ComeHere,
+    GoElsewhere,
 }

@@ -30,7 +30,11 @@ impl Lowering<'_> {
     /// The fragment that gives the rows of a node, with what is known above it.
     pub(super) fn plan(&mut self, plan: &LogicalPlan, above: Above) -> PlanResult<Fragment> {
         let fragment = self.node(plan, above)?;
-        if self.is_batch() && fragment.updates { self.settled(fragment) } else { Ok(fragment) }
+        if self.is_batch() && fragment.updates {
+            self.settled(plan, fragment)
+        } else {
+            Ok(fragment)
+        }
     }
 
     fn node(&mut self, plan: &LogicalPlan, above: Above) -> PlanResult<Fragment> {

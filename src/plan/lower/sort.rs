@@ -5,8 +5,12 @@
 //! that takes rows back stands one that lets out those that are there at the end. So what always
 //! holds in batch mode: no operator gets a row that is taken back.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::SortOptions;
-use datafusion_expr::Sort;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion_expr::{Aggregate, Expr, LogicalPlan, Sort};
 
 use super::rank::sort_columns;
 use super::{Above, Fragment, Late, Lowering, PlanResult, check_columns, unsupported};
@@ -95,16 +99,27 @@ impl Lowering<'_> {
         slice: Slice,
     ) -> PlanResult<Fragment> {
         self.exchange(&mut fragment, vec![]);
-        self.at_end(fragment, Some(order), slice)
+        self.at_end(fragment, Some(order), slice, None)
     }
 
     /// The rows that are there once the input has ended. Each goes to the worker that its values say:
     /// those that add it and those that take it back come from the same operator of the same worker,
     /// in their order.
-    pub(super) fn settled(&mut self, mut fragment: Fragment) -> PlanResult<Fragment> {
-        let all = (0..fragment.arrow_schema()?.fields().len()).collect();
+    pub(super) fn settled(
+        &mut self,
+        plan: &LogicalPlan,
+        mut fragment: Fragment,
+    ) -> PlanResult<Fragment> {
+        let schema = fragment.arrow_schema()?;
+        let if_empty = match plan {
+            LogicalPlan::Aggregate(node) if node.group_expr.is_empty() => {
+                Some(of_no_rows(node, &schema)?)
+            }
+            _ => None,
+        };
+        let all = (0..schema.fields().len()).collect();
         self.exchange(&mut fragment, all);
-        self.at_end(fragment, None, Slice::default())
+        self.at_end(fragment, None, Slice::default(), if_empty)
     }
 
     fn at_end(
@@ -112,11 +127,32 @@ impl Lowering<'_> {
         fragment: Fragment,
         order: Option<Vec<(usize, SortOptions)>>,
         Slice { skip, fetch }: Slice,
+        if_empty: Option<RecordBatch>,
     ) -> PlanResult<Fragment> {
         let rows = fragment.arrow_schema()?;
         check_columns("a result in batch mode", &rows, is_key_type)?;
         let operator = self.next_operator();
-        self.push(&fragment, OperatorPlan::AtEnd(AtEndSpec { operator, order, skip, fetch, rows }));
+        let spec = AtEndSpec { operator, order, skip, fetch, if_empty, rows };
+        self.push(&fragment, OperatorPlan::AtEnd(spec));
         Ok(Fragment { updates: false, scattered: false, fired: None, ..fragment })
     }
+}
+
+/// What aggregates without keys give for no rows.
+fn of_no_rows(node: &Aggregate, schema: &SchemaRef) -> PlanResult<RecordBatch> {
+    let column = |(call, field): (&Expr, &FieldRef)| {
+        let name = match call.clone().unalias() {
+            Expr::AggregateFunction(call) => call.func.name().to_string(),
+            _ => String::new(),
+        };
+        let of_text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        match (name.as_str(), field.data_type()) {
+            ("count", DataType::Int64) => Arc::new(Int64Array::from(vec![0])),
+            (name, DataType::Utf8) if name.starts_with("json_objectagg") => of_text("{}"),
+            (name, DataType::Utf8) if name.starts_with("json_arrayagg") => of_text("[]"),
+            (_, data_type) => new_null_array(data_type, 1),
+        }
+    };
+    let columns = node.aggr_expr.iter().zip(schema.fields()).map(column).collect();
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }

@@ -4,6 +4,7 @@
 //! [`Names`] is the planner's context: the catalog as it is at this point of the file, the
 //! functions, and Flink's own forms. Used by `query`, `create_table` and the statements above them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -14,6 +15,7 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 use datafusion_sql::planner::{NullOrdering, ParserOptions, SqlToRel};
 use sqlparser::ast::{DataType as SqlType, Query, Statement as SqlStatement};
 
+use super::functions::OfFile;
 use super::operators::FlinkExprPlanner;
 use crate::sql::catalog::{Catalog, looked_up};
 use crate::sql::error::SqlError;
@@ -29,6 +31,8 @@ use crate::suggest::nearest;
 pub(super) struct Names {
     pub(super) catalog: Catalog,
     pub(super) functions: Functions,
+    /// Functions that the file declares, by their names in lower case.
+    pub(super) of_file: BTreeMap<String, OfFile>,
     config: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
@@ -59,6 +63,7 @@ impl Names {
     fn of(functions: Functions) -> Names {
         Names {
             catalog: Catalog::default(),
+            of_file: BTreeMap::new(),
             config: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner::new(&functions))],
             relation_planners: vec![

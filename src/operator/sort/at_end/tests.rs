@@ -18,7 +18,7 @@ fn spec(order: Option<Vec<(usize, SortOptions)>>, skip: u64, fetch: Option<u64>)
         Field::new("k", DataType::Utf8, true),
         Field::new("v", DataType::Int64, true),
     ]));
-    AtEndSpec { operator: OperatorId::FIRST, order, skip, fetch, rows }
+    AtEndSpec { operator: OperatorId::FIRST, order, skip, fetch, if_empty: None, rows }
 }
 
 type Row = (&'static str, i64);
@@ -41,7 +41,7 @@ impl Bench {
     fn new(spec: AtEndSpec) -> Bench {
         let dir = tempfile::tempdir().expect("folder");
         let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
-        Bench { operator: AtEnd::new(spec), db, _dir: dir }
+        Bench { operator: AtEnd::new(spec, OfNoKey::ComeHere), db, _dir: dir }
     }
 
     /// Sends an event; returns the rows that come out.
@@ -85,7 +85,7 @@ impl Bench {
         while !self.operator.write_frozen(&mut changes).expect("writes") {}
         self.db.write(changes).expect("writes");
         let marks = self.operator.marks();
-        self.operator = AtEnd::new(self.operator.spec.clone());
+        self.operator = AtEnd::new(self.operator.spec.clone(), OfNoKey::ComeHere);
         self.operator.restore(&marks, &self.db).expect("restores");
     }
 }
@@ -164,4 +164,25 @@ fn rows_of_many_steps_and_of_all_key_groups_come_out_once() {
         *found.entry(v).or_default() += 1;
     }
     assert_eq!(found, wanted);
+}
+
+#[test]
+fn an_aggregate_of_nothing_has_a_result_where_it_belongs() {
+    let mut spec = spec(None, 0, None);
+    let columns: [arrow::array::ArrayRef; 2] =
+        [Arc::new(StringArray::from(vec!["none"])), Arc::new(Int64Array::from(vec![0]))];
+    spec.if_empty = Some(RecordBatch::try_new(spec.rows.clone(), columns.to_vec()).expect("a row"));
+    let end = || Event::Watermark(Watermark::END);
+    for (of_no_key, row, wanted) in [
+        (OfNoKey::ComeHere, None, vec![("none".to_string(), 0)]),
+        (OfNoKey::GoElsewhere, None, vec![]),
+        (OfNoKey::ComeHere, Some(("a", 1)), vec![("a".to_string(), 1)]),
+    ] {
+        let mut bench = Bench::new(spec.clone());
+        bench.operator = AtEnd::new(spec.clone(), of_no_key);
+        if let Some(row) = row {
+            bench.send(rows(&spec, &[(Op::Insert, row)]));
+        }
+        assert_eq!(bench.send(end()), wanted, "{of_no_key:?} {row:?}");
+    }
 }

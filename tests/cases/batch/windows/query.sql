@@ -5,12 +5,10 @@
 -- agrees as a table: select_3: without ORDER BY Flink promises no order
 -- agrees as a table: select_4: without ORDER BY Flink promises no order
 -- agrees as a table: select_5: without ORDER BY Flink promises no order
--- agrees as a table: select_6: without ORDER BY Flink promises no order
 SET 'execution.runtime-mode' = 'batch';
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, m DECIMAL(10,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT window_start AS ws, k, COUNT(*) AS n, SUM(v) AS s FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, k;
 SELECT window_start AS ws, window_end AS we, COUNT(*) AS n FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end;
 SELECT window_start AS ws, window_end AS we, COUNT(*) AS n FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
 SELECT TUMBLE_START(ts, INTERVAL '10' SECOND) AS ws, k, COUNT(*) AS n FROM src GROUP BY TUMBLE(ts, INTERVAL '10' SECOND), k;
-SELECT id, ts, SUM(v) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '3' SECOND PRECEDING AND CURRENT ROW) AS s FROM src;
 SELECT l.id, r.v, r.ts FROM src l JOIN src r ON l.id = r.id AND r.ts BETWEEN l.ts - INTERVAL '1' SECOND AND l.ts;

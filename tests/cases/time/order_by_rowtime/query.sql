@@ -4,7 +4,5 @@ CREATE TABLE src (id BIGINT, k STRING, v BIGINT, m DECIMAL(10,2), ts TIMESTAMP(3
 SELECT ts, id, k, v FROM src ORDER BY ts;
 SELECT ts, k, v, m FROM src ORDER BY ts, k DESC, v, m;
 SELECT ws, k, n FROM (SELECT window_start AS ws, window_time AS wt, k, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k) ORDER BY wt, k;
-CREATE VIEW sorted AS SELECT ts, id, v FROM src ORDER BY ts, id, v;
-SELECT id, v, SUM(v) OVER (PARTITION BY id ORDER BY ts) AS s FROM sorted;
 CREATE TABLE `sorted_rows` (`ts` TIMESTAMP(3), `id` BIGINT, `v` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sorted_rows');
 INSERT INTO `sorted_rows` SELECT ts, id, v FROM src WHERE v > 3 ORDER BY ts, id DESC;
