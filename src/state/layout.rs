@@ -32,7 +32,8 @@
 //!         22  partial matches of a key: value as `operator::pattern::kept` writes it
 //!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
 //!         23  counts of rows that batch mode sends at the end: suffix and value as `operator::sort::counts` has
-//!             them, in place of the group key stands what rows are sorted by
+//!             them, in place of the group key stands what rows are sorted by. Of an ORDER BY a rowtime: no group key;
+//!             value = the time of the last row that has left, ms (8)
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
 

@@ -29,7 +29,7 @@ use crate::operator::join::regular::RegularSpec;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::lookup_join;
-use crate::state::key::is_key_type;
+use crate::state::key::{is_key_type, is_row_type};
 use crate::state::packed::is_packable;
 
 /// A condition taken apart.
@@ -151,7 +151,7 @@ impl Lowering<'_> {
         let kind = kind(join, &condition)?;
         let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
         for input in &spec.inputs {
-            check_columns("an interval JOIN of rows", input, is_key_type)?;
+            check_columns("an interval JOIN of rows", input, is_row_type)?;
         }
         let chain = self.meet(&spec, [&left, &right]);
         let after = Fragment { on_clock: left.on_clock, ..Fragment::new(chain, &join.schema) };
@@ -185,7 +185,7 @@ impl Lowering<'_> {
         let finds_one = [is_key(&right, &right_exprs)?, is_key(&left, &left_exprs)?];
         let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
         for input in &spec.inputs {
-            check_columns("a JOIN of rows", input, is_key_type)?;
+            check_columns("a JOIN of rows", input, is_row_type)?;
         }
         let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
         let chain = self.meet(&spec, [&left, &right]);

@@ -15,7 +15,8 @@ use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, un
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
-use crate::state::key::is_key_type;
+use crate::state::key::{is_key_type, is_row_type};
+use crate::types::sql_name;
 
 /// What a filter says about the ROW_NUMBER below it.
 #[derive(Debug, Clone)]
@@ -109,6 +110,14 @@ pub(crate) fn sort_columns(
         let Some(column) = fragment.column_of(expr)? else {
             return unsupported("ORDER BY of a Top-N takes columns; compute others in a subquery");
         };
+        let field = fragment.schema.field(column);
+        if !is_key_type(field.data_type()) {
+            return unsupported(format!(
+                "ORDER BY '{}', a {}, which has no order",
+                field.name(),
+                sql_name(field.data_type())
+            ));
+        }
         order.push((column, SortOptions { descending: !asc, nulls_first: *nulls_first }));
     }
     Ok(order)
@@ -134,7 +143,9 @@ impl Lowering<'_> {
         number: Number,
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
-        check_columns("a Top-N of rows", &input, is_key_type)?;
+        check_columns("a Top-N of rows", &input, is_row_type)?;
+        let in_key = partition.iter().map(|&c| input.field(c).clone()).collect::<Vec<_>>();
+        check_columns("PARTITION BY", &Schema::new(in_key), is_key_type)?;
         let by_time = match order.as_slice() {
             [(column, options)] => Some((*column, options.descending)),
             _ => None,
@@ -226,7 +237,7 @@ impl Lowering<'_> {
         keeping: Keeping,
     ) -> PlanResult<()> {
         let schema = fragment.arrow_schema()?;
-        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
+        if let Some(field) = schema.fields().iter().find(|f| !is_row_type(f.data_type())) {
             return unsupported(format!(
                 "rows that change their place, with a column of type {}, in a table with a key: '{}'",
                 field.data_type(),

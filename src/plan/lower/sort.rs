@@ -18,7 +18,7 @@ use crate::config::RuntimeMode;
 use crate::operator::over::{Frame, OverSpec};
 use crate::operator::sort::{AtEndSpec, ByTimeSpec};
 use crate::plan::physical::OperatorPlan;
-use crate::state::key::is_key_type;
+use crate::state::key::is_row_type;
 use crate::state::packed::is_packable;
 
 /// Which rows of those that are in order come out.
@@ -68,10 +68,6 @@ impl Lowering<'_> {
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
         check_columns("ORDER BY of rows", &input, is_packable)?;
-        let ordered = then.iter().map(|&(c, _)| input.field(c));
-        if let Some(field) = ordered.into_iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!("ORDER BY '{}', whose type has no order", field.name()));
-        }
         self.mark_arrivals();
         let operator = self.next_operator();
         let mut after = fragment;
@@ -117,9 +113,14 @@ impl Lowering<'_> {
             }
             _ => None,
         };
+        if if_empty.is_some() {
+            // The worker that has rows without a key says what there is.
+            self.exchange(&mut fragment, vec![]);
+            return self.at_end(fragment, Some(vec![]), Slice::default(), if_empty);
+        }
         let all = (0..schema.fields().len()).collect();
         self.exchange(&mut fragment, all);
-        self.at_end(fragment, None, Slice::default(), if_empty)
+        self.at_end(fragment, None, Slice::default(), None)
     }
 
     fn at_end(
@@ -130,7 +131,7 @@ impl Lowering<'_> {
         if_empty: Option<RecordBatch>,
     ) -> PlanResult<Fragment> {
         let rows = fragment.arrow_schema()?;
-        check_columns("a result in batch mode", &rows, is_key_type)?;
+        check_columns("a result in batch mode", &rows, is_row_type)?;
         let operator = self.next_operator();
         let spec = AtEndSpec { operator, order, skip, fetch, if_empty, rows };
         self.push(&fragment, OperatorPlan::AtEnd(spec));

@@ -1,10 +1,5 @@
 -- batch mode: windows, joins in time, patterns and deduplication count rows that a stream would drop as late
 -- surprising: no row is late, whatever the watermark
--- agrees as a table: select_1: without ORDER BY Flink promises no order
--- agrees as a table: select_2: without ORDER BY Flink promises no order
--- agrees as a table: select_3: without ORDER BY Flink promises no order
--- agrees as a table: select_4: without ORDER BY Flink promises no order
--- agrees as a table: select_5: without ORDER BY Flink promises no order
 SET 'execution.runtime-mode' = 'batch';
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, m DECIMAL(10,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT window_start AS ws, k, COUNT(*) AS n, SUM(v) AS s FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, k;

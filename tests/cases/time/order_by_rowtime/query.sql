@@ -1,5 +1,5 @@
 -- ORDER BY the rowtime of a stream, without LIMIT: rows leave as the watermark passes
--- surprising: a row at or behind the watermark is dropped
+-- surprising: a row behind the watermark is dropped only if one of its time or later has left
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, m DECIMAL(10,2), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT ts, id, k, v FROM src ORDER BY ts;
 SELECT ts, k, v, m FROM src ORDER BY ts, k DESC, v, m;
