@@ -6,6 +6,7 @@
 
 mod alter;
 mod create;
+mod data_type;
 mod functions;
 mod session;
 mod settings;

@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn a_body_may_stand_in_quotes() {
+        let found = plans(
+            "CREATE TEMPORARY FUNCTION f(x DOUBLE)\nRETURNS STRING\nLANGUAGE SQL\nAS $$\n CASE WHEN x > 0.5 THEN 'high' ELSE 'low' END\n$$;
+             CREATE FUNCTION g(x BIGINT) RETURNS BIGINT LANGUAGE SQL AS 'x + 1';
+             SELECT f(d) AS r, g(b) AS q FROM t;
+             SELECT CASE WHEN d > 0.5 THEN 'high' ELSE 'low' END AS r, b + 1 AS q FROM t;",
+        );
+        assert_eq!(found[0], found[1]);
+        let sql = "CREATE FUNCTION f(x INT) RETURNS INT AS $$\n  x +\n  y $$;";
+        let place = bind(sql).err().and_then(|e| e.place).expect("a place");
+        assert_eq!((place.line, place.column), (3, 3));
+    }
+
+    #[test]
     fn parameters_are_not_columns_of_the_query() {
         let found = plans(
             "CREATE FUNCTION f(a STRING, s STRING) RETURNS STRING RETURN a || s;

@@ -2,16 +2,19 @@
 //!
 //! Called by `parse`. Two forms are read: Flink's, which names code for its JVM or Python, and that of
 //! the SQL standard, whose body is an expression: `CREATE FUNCTION f(x BIGINT) RETURNS BIGINT RETURN
-//! x + 1`, as PostgreSQL and Databricks have it. What always holds: a function is known by the last
+//! x + 1`, as PostgreSQL and Databricks have it; the body may stand in quotes (`LANGUAGE SQL AS $$ x + 1
+//! $$`). What always holds: a function is known by the last
 //! part of its name.
 
-use sqlparser::ast::Ident;
+use sqlparser::ast::{Expr, Ident};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::{create, here, is_word, session, table_name, word};
+use super::{create, data_type, here, is_word, session, table_name, word};
+use crate::sql::dialect::FlinkDialect;
 use crate::sql::statement::{CreateFunction, FunctionBody, Statement};
+use crate::sql::types::nested;
 
 /// Behind CREATE ... FUNCTION.
 pub(super) fn create(parser: &mut Parser, is_replaced: bool) -> Result<Statement, ParserError> {
@@ -67,13 +70,13 @@ fn name(parser: &mut Parser) -> Result<Ident, ParserError> {
     Ok(Ident { value: last, ..name })
 }
 
-/// `(x BIGINT, ...) RETURNS type [LANGUAGE SQL] RETURN expression`.
+/// `(x BIGINT, ...) RETURNS type [LANGUAGE SQL] RETURN expression`, or AS and the expression in quotes.
 fn sql_body(parser: &mut Parser) -> Result<FunctionBody, ParserError> {
     let mut parameters = Vec::new();
     parser.expect_token(&Token::LParen)?;
     while !parser.consume_token(&Token::RParen) {
         let name = parser.parse_identifier()?;
-        parameters.push((name, parser.parse_data_type()?));
+        parameters.push((name, data_type::data_type(parser)?));
         if !parser.consume_token(&Token::Comma) {
             parser.expect_token(&Token::RParen)?;
             break;
@@ -82,15 +85,49 @@ fn sql_body(parser: &mut Parser) -> Result<FunctionBody, ParserError> {
     if !word(parser, "RETURNS") {
         return parser.expected("RETURNS and a type after the parameters", parser.peek_token());
     }
-    let returns = parser.parse_data_type()?;
+    let returns = data_type::data_type(parser)?;
+    let _ = word(parser, "DETERMINISTIC");
     if word(parser, "LANGUAGE") && !word(parser, "SQL") {
         return parser.expected("SQL, in which the body is written", parser.peek_token());
     }
-    if !word(parser, "RETURN") {
+    let (body, place) = if word(parser, "RETURN") {
+        let place = here(parser);
+        (parser.parse_expr()?, place)
+    } else if parser.parse_keyword(Keyword::AS) {
+        let place = here(parser);
+        (quoted(parser)?, place)
+    } else {
         return parser.expected("RETURN and an expression", parser.peek_token());
+    };
+    Ok(FunctionBody::Sql { parameters, returns, body: Box::new(body), place })
+}
+
+/// `$$ expression $$` or `'expression'`, with the places that it has in the file.
+fn quoted(parser: &mut Parser) -> Result<Expr, ParserError> {
+    let start = parser.peek_token_ref().span.start;
+    let (text, quotes) = match parser.next_token().token {
+        Token::DollarQuotedString(text) => {
+            (text.value, 4 + 2 * text.tag.map_or(0, |tag| tag.chars().count() as u64))
+        }
+        Token::SingleQuotedString(text) => (text, 2),
+        _ => {
+            parser.prev_token();
+            return parser.expected("$$ expression $$", parser.peek_token());
+        }
+    };
+    let mut tokens = Tokenizer::new(&FlinkDialect, &text)
+        .tokenize_with_location()
+        .map_err(|e| ParserError::TokenizerError(e.to_string()))?;
+    for at in tokens.iter_mut().flat_map(|token| [&mut token.span.start, &mut token.span.end]) {
+        if at.line == 1 {
+            at.column += start.column - 1 + quotes / 2;
+        }
+        at.line += start.line - 1;
     }
-    let place = here(parser);
-    Ok(FunctionBody::Sql { parameters, returns, body: Box::new(parser.parse_expr()?), place })
+    let mut inner = Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
+    let body = inner.parse_expr()?;
+    inner.expect_token(&Token::EOF)?;
+    Ok(body)
 }
 
 /// `AS 'class' [LANGUAGE JAVA] [USING JAR 'a.jar', ...] [WITH (...)]`.
