@@ -99,7 +99,8 @@ impl Operator for AtEnd {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.count(&rows),
             Event::Watermark(Watermark::END) if self.passed != Some(Watermark::END) => {
-                let (skip, fetch) = (self.spec.skip, self.spec.fetch.unwrap_or(u64::MAX));
+                let (skip, fetch) =
+                    (self.spec.slice.skip, self.spec.slice.fetch.unwrap_or(u64::MAX));
                 let page = Vec::new().into_iter();
                 self.leaving =
                     Some(Leaving { page, is_last: false, skip, fetch, has_given: false });

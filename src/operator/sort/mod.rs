@@ -33,13 +33,19 @@ pub struct AtEndSpec {
     /// Rows of one worker are in this order, and after it in that of their values. None: rows stay
     /// with the workers that they belong to, and nothing is said of their order.
     pub order: Option<Vec<(usize, SortOptions)>>,
+    pub slice: Slice,
+    /// What comes out if nothing is there: the result of an aggregate without keys.
+    pub if_empty: Option<RecordBatch>,
+    pub rows: SchemaRef,
+}
+
+/// Which rows of those that are in order come out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slice {
     /// Rows at the front of the order that are left out.
     pub skip: u64,
     /// Rows behind them that come out at most.
     pub fetch: Option<u64>,
-    /// What comes out if nothing is there: the result of an aggregate without keys.
-    pub if_empty: Option<RecordBatch>,
-    pub rows: SchemaRef,
 }
 
 /// Whether rows that have no key come to this worker: one of all has them.

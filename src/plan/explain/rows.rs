@@ -96,8 +96,11 @@ pub(super) fn at_end(spec: &AtEndSpec) -> String {
             format!(", in order of {}", names.collect::<Vec<_>>().join(", "))
         }
     };
-    let from =
-        if spec.skip > 0 { format!(" from number {} on", spec.skip + 1) } else { String::new() };
-    let fetch = spec.fetch.map(|most| format!(", at most {most}")).unwrap_or_default();
+    let from = if spec.slice.skip > 0 {
+        format!(" from number {} on", spec.slice.skip + 1)
+    } else {
+        String::new()
+    };
+    let fetch = spec.slice.fetch.map(|most| format!(", at most {most}")).unwrap_or_default();
     format!("what is there at the end of input{from}{order}{fetch}")
 }

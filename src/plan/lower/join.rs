@@ -192,16 +192,21 @@ impl Lowering<'_> {
         let width = spec.output.fields().len();
         let updates =
             left.updates || right.updates || !matches!(kind, JoinKind::Inner | JoinKind::Semi);
+        // In batch mode all rows wait for the end: only where one side may be missing there may be no
+        // time.
+        let may_lack_a_side = !matches!(kind, JoinKind::Inner | JoinKind::Semi | JoinKind::Anti);
+        let is_timeless =
+            !self.is_batch() || may_lack_a_side || left.is_timeless || right.is_timeless;
         let after = Fragment {
             key: joined_key(kind, finds_one, [&left, &right], width),
             updates,
             scattered: left.scatters(&spec.keys[0]) || right.scatters(&spec.keys[1]),
             on_clock: left.on_clock || right.on_clock,
-            is_timeless: true,
+            is_timeless,
             ..Fragment::new(chain, &join.schema)
         };
         let ttls = [self.config.state_ttl; 2];
-        if ttls.iter().any(Option::is_none) {
+        if ttls.iter().any(Option::is_none) && !self.is_batch() {
             self.note_unbounded_join();
         }
         self.push(&after, OperatorPlan::RegularJoin(RegularSpec { join: spec, nulls_match, ttls }));

@@ -10,9 +10,9 @@ use datafusion_expr::expr::Sort as SortExpr;
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 
-use super::sort::Slice;
 use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
+use crate::operator::sort::Slice;
 use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
 use crate::state::key::{is_key_type, is_row_type};

@@ -16,17 +16,10 @@ use super::rank::sort_columns;
 use super::{Above, Fragment, Late, Lowering, PlanResult, check_columns, unsupported};
 use crate::config::RuntimeMode;
 use crate::operator::over::{Frame, OverSpec};
-use crate::operator::sort::{AtEndSpec, ByTimeSpec};
+use crate::operator::sort::{AtEndSpec, ByTimeSpec, Slice};
 use crate::plan::physical::OperatorPlan;
 use crate::state::key::is_row_type;
 use crate::state::packed::is_packable;
-
-/// Which rows of those that are in order come out.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Slice {
-    pub skip: u64,
-    pub fetch: Option<u64>,
-}
 
 impl Lowering<'_> {
     pub(super) fn is_batch(&self) -> bool {
@@ -127,13 +120,13 @@ impl Lowering<'_> {
         &mut self,
         fragment: Fragment,
         order: Option<Vec<(usize, SortOptions)>>,
-        Slice { skip, fetch }: Slice,
+        slice: Slice,
         if_empty: Option<RecordBatch>,
     ) -> PlanResult<Fragment> {
         let rows = fragment.arrow_schema()?;
         check_columns("a result in batch mode", &rows, is_row_type)?;
         let operator = self.next_operator();
-        let spec = AtEndSpec { operator, order, skip, fetch, if_empty, rows };
+        let spec = AtEndSpec { operator, order, slice, if_empty, rows };
         self.push(&fragment, OperatorPlan::AtEnd(spec));
         Ok(Fragment { updates: false, scattered: false, fired: None, ..fragment })
     }

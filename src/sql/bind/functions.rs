@@ -9,7 +9,8 @@ use arrow::datatypes::DataType;
 use datafusion_expr::ExprSchemable;
 use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident};
 
-use super::{Binder, Names};
+use super::Binder;
+use super::names::{Names, OfFile};
 use crate::sql::error::{Source, SqlError, TextPlace};
 use crate::sql::flink_types::implicit_cast;
 use crate::sql::functions::sql_bodied::SqlFunction;
@@ -18,14 +19,6 @@ use crate::sql::types::arrow_field;
 use crate::suggest::nearest;
 use crate::types::common::common_type;
 use crate::types::sql_name;
-
-/// A function of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OfFile {
-    Sql,
-    /// Code that does not run here, by its class.
-    Code(String),
-}
 
 impl Binder {
     pub(super) fn create_function(
@@ -47,7 +40,7 @@ impl Binder {
         match body {
             FunctionBody::Code { class } => {
                 let is_brought =
-                    self.names.functions.knows(&key) && self.names.of_file.get(&key).is_none();
+                    self.names.functions.knows(&key) && !self.names.of_file.contains_key(&key);
                 let then = if is_brought {
                     "calls are of the one of this name that is here"
                 } else {

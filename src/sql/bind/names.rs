@@ -15,7 +15,6 @@ use datafusion_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, Wind
 use datafusion_sql::planner::{NullOrdering, ParserOptions, SqlToRel};
 use sqlparser::ast::{DataType as SqlType, Query, Statement as SqlStatement};
 
-use super::functions::OfFile;
 use super::operators::FlinkExprPlanner;
 use crate::sql::catalog::{Catalog, looked_up};
 use crate::sql::error::SqlError;
@@ -26,6 +25,14 @@ use crate::sql::unnest::UnnestPlanner;
 use crate::sql::window_tvf::WindowPlanner;
 use crate::sql::{planned_cast, row_stars};
 use crate::suggest::nearest;
+
+/// A function that the file declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OfFile {
+    Sql,
+    /// Code that does not run here, by its class.
+    Code(String),
+}
 
 /// What a query may name.
 pub(super) struct Names {

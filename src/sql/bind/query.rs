@@ -12,8 +12,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_sql::planner::PlannerContext;
 use sqlparser::ast::{Expr as SqlExpr, Query, Statement as SqlStatement};
 
-use super::functions::OfFile;
-use super::names::Names;
+use super::names::{Names, OfFile};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::{flink_types, group_windows, lookup_join, refused, row_stars, unnest, zones};
 use crate::suggest::nearest;

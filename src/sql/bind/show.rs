@@ -8,7 +8,7 @@ use std::fmt;
 use datafusion_expr::{Expr, Operator};
 use sqlparser::ast::Ident;
 
-use super::functions::OfFile;
+use super::names::OfFile;
 use super::{Binder, insert};
 use crate::engine_words::in_sql;
 use crate::secret::shown;

@@ -22,7 +22,7 @@ pub(super) fn statement(parser: &mut Parser) -> Result<Option<Statement>, Parser
     let is_other = |kind: &&str| {
         super::begins(parser, &["DESCRIBE", kind]) || super::begins(parser, &["DESC", kind])
     };
-    if !is_described || others.iter().any(|kind| is_other(&kind)) {
+    if !is_described || others.iter().any(is_other) {
         return Ok(None);
     }
     parser.advance_token();

@@ -11,6 +11,7 @@ use super::*;
 use crate::change::Op;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::Counters;
+use crate::operator::sort::Slice;
 use crate::state::store::StateMemory;
 
 fn spec(order: Option<Vec<(usize, SortOptions)>>, skip: u64, fetch: Option<u64>) -> AtEndSpec {
@@ -18,7 +19,13 @@ fn spec(order: Option<Vec<(usize, SortOptions)>>, skip: u64, fetch: Option<u64>)
         Field::new("k", DataType::Utf8, true),
         Field::new("v", DataType::Int64, true),
     ]));
-    AtEndSpec { operator: OperatorId::FIRST, order, skip, fetch, if_empty: None, rows }
+    AtEndSpec {
+        operator: OperatorId::FIRST,
+        order,
+        slice: Slice { skip, fetch },
+        if_empty: None,
+        rows,
+    }
 }
 
 type Row = (&'static str, i64);

@@ -7,3 +7,4 @@ SELECT window_start AS ws, window_end AS we, COUNT(*) AS n FROM TABLE(HOP(TABLE 
 SELECT window_start AS ws, window_end AS we, COUNT(*) AS n FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
 SELECT TUMBLE_START(ts, INTERVAL '10' SECOND) AS ws, k, COUNT(*) AS n FROM src GROUP BY TUMBLE(ts, INTERVAL '10' SECOND), k;
 SELECT l.id, r.v, r.ts FROM src l JOIN src r ON l.id = r.id AND r.ts BETWEEN l.ts - INTERVAL '1' SECOND AND l.ts;
+SELECT TUMBLE_START(a.ts, INTERVAL '10' SECOND) AS w, COUNT(*) AS n FROM src a JOIN src b ON a.id = b.v GROUP BY TUMBLE(a.ts, INTERVAL '10' SECOND);
