@@ -44,8 +44,18 @@ pub struct Config {
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
     pub bundle_rows: Option<usize>,
     pub emit: Emit,
+    pub mode: RuntimeMode,
     /// What is to be said about settings that are not followed: one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Whether results follow their input or wait for its end (`execution.runtime-mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RuntimeMode {
+    #[default]
+    Streaming,
+    /// Each result comes once, when all input has been read.
+    Batch,
 }
 
 /// When the older windows send results besides once, when they close (`table.exec.emit.*`).
@@ -121,7 +131,14 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 21] = [
+/// Changes on the way to the end are seen by nobody, so few of them are made.
+const BATCH_BUNDLE_ROWS: usize = 1 << 16;
+
+const KNOWN: [(&str, &str); 22] = [
+    (
+        RUNTIME_MODE,
+        "streaming or batch: results once, when all input has been read (default: streaming)",
+    ),
     ("parallelism.default", "number of workers (default: one per core)"),
     (
         "execution.checkpointing.interval",
@@ -191,7 +208,6 @@ const KNOWN: [(&str, &str); 21] = [
 ];
 
 const RUNTIME_MODE: &str = "execution.runtime-mode";
-const RUNTIME_MODES: [&str; 3] = ["streaming", "batch", "automatic"];
 
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
 const NO_EFFECT: [&str; 7] = [
@@ -233,6 +249,7 @@ impl Config {
             state_ttl: None,
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
+            mode: RuntimeMode::default(),
             warnings: vec![],
         };
         for (key, value) in settings {
@@ -246,6 +263,12 @@ impl Config {
             return Err("'table.exec.mini-batch.enabled' needs 'table.exec.mini-batch.size'".into());
         }
         config.bundle_rows = config.bundle_rows.filter(|_| is_on);
+        if config.mode == RuntimeMode::Batch {
+            // Settings of changes, of which there are none: as in Flink they have no effect.
+            config.emit = Emit::default();
+            config.state_ttl = None;
+            config.bundle_rows = Some(BATCH_BUNDLE_ROWS);
+        }
         Ok(config)
     }
 
@@ -277,6 +300,7 @@ impl Config {
             "execution.checkpointing.tolerable-failed-checkpoints" => {
                 self.checkpoint_failures_max = Some(number(0, u64::MAX)?)
             }
+            RUNTIME_MODE => self.mode = mode(value)?,
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
             // The binder has seen to it.
             "table.local-time-zone" => {}
@@ -336,21 +360,26 @@ impl Config {
                     ));
                 }
                 None => match differs::instead(key, value) {
-                    _ if key == RUNTIME_MODE
-                        && !RUNTIME_MODES.iter().any(|m| m.eq_ignore_ascii_case(value.trim())) =>
-                    {
-                        return Err(format!("expected {}", RUNTIME_MODES.join(", ")));
-                    }
                     Some(what) => self
                         .warnings
                         .push(format!("setting '{key}' = '{value}' is not followed: {what}")),
-                    None if key == RUNTIME_MODE || NO_EFFECT.contains(&key) => {}
+                    None if NO_EFFECT.contains(&key) => {}
                     None if key.strip_prefix(EMIT).is_some_and(|k| EMIT_KEYS.contains(&k)) => {}
                     None => self.warnings.push(format!("setting '{key}' has no effect here")),
                 },
             },
         }
         Ok(())
+    }
+}
+
+fn mode(value: &str) -> Result<RuntimeMode, String> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "streaming" => Ok(RuntimeMode::Streaming),
+        "batch" => Ok(RuntimeMode::Batch),
+        // As in Flink's table environment.
+        "automatic" => Err("SQL is run in 'streaming' or in 'batch' mode: say which".into()),
+        _ => Err("expected streaming or batch".into()),
     }
 }
 
@@ -438,10 +467,7 @@ mod tests {
             "setting 'taskmanager.memory.size' has no effect here"
         );
         assert_eq!(warnings("execution.runtime-mode", "streaming"), "");
-        assert!(
-            warnings("execution.runtime-mode", "batch")
-                .contains("'batch' is not followed: the job runs in streaming mode")
-        );
+        assert_eq!(warnings("execution.runtime-mode", "BATCH"), "");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod stand_ins;
 
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, RuntimeMode};
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
 use crate::connector::formats::{DecodeFormat, RecordsOf};
@@ -48,6 +48,9 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let mut watermarks = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env, compared).map_err(|e| place(e, &plan.table))?;
+        if env.config.mode == RuntimeMode::Batch && !made.bounded() {
+            return Err(endless_in_batch(&plan.table, env.connectors));
+        }
         let is_bounded_by_us = plan.rows.is_some()
             || env.connectors.reads(&plan.table).is_ok_and(|(_, reads)| reads.takes_bounds());
         if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && !is_bounded_by_us {
@@ -109,6 +112,20 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         watermarks,
     };
     Ok(Connection { connected, tables })
+}
+
+/// Batch mode waits for an end that a table does not have.
+fn endless_in_batch(table: &Table, connectors: &Connectors) -> ConnectError {
+    let takes_bounds = connectors.reads(table).is_ok_and(|(_, reads)| reads.takes_bounds());
+    let instead =
+        if takes_bounds { "run it with --to" } else { "give it an end, such as 'number-of-rows'" };
+    config_error(
+        table,
+        format!(
+            "reading it never ends, and 'execution.runtime-mode' = 'batch' waits for the end: {instead}, or use \
+             'streaming'"
+        ),
+    )
 }
 
 fn rows_per_record(plan: &SourcePlan, config: &Config) -> RowsPerRecord {
@@ -294,6 +311,9 @@ pub fn check(
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
+        if config.mode == RuntimeMode::Batch && reads.is_endless(table) {
+            return Err(endless_in_batch(table, connectors));
+        }
         watermarks::of(plan, config)?;
         compression(plan, config, connectors)?;
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;

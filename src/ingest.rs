@@ -66,6 +66,8 @@ pub enum WatermarkExpression {
         delay_ms: i64,
     },
     General(Arc<dyn PhysicalExpr>),
+    /// None before the end of input: batch mode. No row is late.
+    AtEnd,
 }
 
 /// What came of a raw batch.
@@ -277,6 +279,7 @@ impl Ingest {
             WatermarkExpression::Delay { delay_ms } => {
                 times_ms(rowtime).map(|v| v.map(|v| v.saturating_sub(*delay_ms))).collect()
             }
+            WatermarkExpression::AtEnd => vec![None; batch.num_rows()],
             WatermarkExpression::General(e) => {
                 let column = e
                     .evaluate(&batch)

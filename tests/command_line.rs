@@ -278,30 +278,92 @@ fn a_null_does_not_get_into_a_column_that_is_not_null() {
 
 #[test]
 fn settings_that_are_not_followed_are_told_once() {
-    let dir =
-        job(&format!("SET 'execution.runtime-mode' = 'batch';\n{TABLES}{QUERY}"), GOOD.as_bytes());
+    let dir = job(
+        &format!("SET 'pipeline.auto-watermark-interval' = '0';\n{TABLES}{QUERY}"),
+        GOOD.as_bytes(),
+    );
     let checked = paceline(&["check", "q.sql"], dir.path());
     let run = paceline(&["run", "q.sql", "--set", "table.dml-sync=true"], dir.path());
-    let streaming =
-        paceline(&["check", "q.sql", "--set", "execution.runtime-mode=streaming"], dir.path());
+    let usual = paceline(
+        &["check", "q.sql", "--set", "pipeline.auto-watermark-interval=200 ms"],
+        dir.path(),
+    );
     let said = |output: &Output, part: &str| {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
         (String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(output))
             .matches(part)
             .count()
     };
-    let mode = "'execution.runtime-mode' = 'batch' is not followed: the job runs in streaming mode";
-    assert_eq!(
-        (said(&checked, mode), said(&run, mode), said(&streaming, "runtime-mode")),
-        (1, 1, 0)
-    );
+    let mode =
+        "'pipeline.auto-watermark-interval' = '0' is not followed: watermarks are not turned off";
+    assert_eq!((said(&checked, mode), said(&run, mode), said(&usual, "auto-watermark")), (1, 1, 0));
     assert_eq!(said(&run, "all INSERTs of the file run side by side"), 1);
     let output = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=bach"], dir.path());
     assert!(
-        output.status.code() == Some(2) && stderr(&output).contains("streaming, batch, automatic"),
+        output.status.code() == Some(2) && stderr(&output).contains("expected streaming or batch"),
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn batch_mode_gives_final_rows_in_order_and_wants_an_end() {
+    let sql = "SET 'execution.runtime-mode' = 'batch';
+        CREATE TABLE made (n BIGINT) WITH ('connector'='datagen', 'fields.n.kind'='sequence', 'fields.n.start'='1', 'fields.n.end'='500',
+          'rows-per-second'='100000');
+        CREATE TABLE endless (n BIGINT) WITH ('connector'='datagen');
+        SHOW TABLES;\n";
+    let dir = job(
+        &format!(
+            "{sql}SELECT MOD(n, 3) AS k, COUNT(*) AS c FROM made GROUP BY MOD(n, 3) ORDER BY c DESC, k DESC;"
+        ),
+        b"",
+    );
+    let args = ["run", "q.sql", "--output", "json", "--parallelism", "3"];
+    let output = paceline(&args, dir.path());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let wanted = "\
++------------+
+| table name |
++------------+
+|    endless |
+|       made |
++------------+
+2 rows in set
+{\"op\":\"+I\",\"k\":2,\"c\":167}
+{\"op\":\"+I\",\"k\":1,\"c\":167}
+{\"op\":\"+I\",\"k\":0,\"c\":166}
+";
+    assert_eq!(text, wanted);
+    let dir = job(&format!("{sql}SELECT COUNT(*) AS c FROM endless;"), b"");
+    for command in ["check", "run"] {
+        let output = paceline(&[command, "q.sql"], dir.path());
+        let text = stderr(&output);
+        assert!(
+            output.status.code() == Some(2)
+                && text.contains("table 'endless': reading it never ends"),
+            "{command}: {text}"
+        );
+    }
+}
+
+#[test]
+fn a_function_with_a_body_of_sql_runs_and_one_of_java_is_refused_where_it_is_called() {
+    let declared = "CREATE FUNCTION f(x BIGINT) RETURNS BIGINT RETURN x * 10 + 1;
+        CREATE FUNCTION g AS 'com.shop.G' LANGUAGE JAVA;\n";
+    let dir = job(declared, b"");
+    let output = paceline(&["check", "q.sql"], dir.path());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(text.contains("which Flink does not take") && text.contains("com.shop.G"), "{text}");
+    let dir = job(&format!("{declared}SELECT f(n) AS r FROM (VALUES (1), (2)) AS v (n);"), b"");
+    let output = paceline(&["run", "q.sql", "--output", "json"], dir.path());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(text, "{\"op\":\"+I\",\"r\":11}\n{\"op\":\"+I\",\"r\":21}\n");
+    let dir = job(&format!("{declared}SELECT g(n) AS r FROM (VALUES (1)) AS v (n);"), b"");
+    let text = stderr(&paceline(&["check", "q.sql"], dir.path()));
+    assert!(text.contains("q.sql:3:8") && text.contains("CREATE FUNCTION g(x BIGINT)"), "{text}");
 }
 
 #[test]

@@ -51,7 +51,13 @@ pub fn run(args: &Args) -> Exit {
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
     let notes = std::mem::take(&mut script.notes);
+    for answer in &script.answers {
+        print!("{}", hidden(&answer.to_string()));
+    }
     if script.only_declares() {
+        for note in &notes {
+            println!("note: {}", hidden(note));
+        }
         println!("note: {ONLY_DECLARES}");
         return Exit::Done;
     }

@@ -16,13 +16,7 @@ enum Same {
     Nothing,
 }
 
-const SETTINGS: [(&str, Same, &str); 13] = [
-    (
-        "execution.runtime-mode",
-        Same::Values(&["streaming"]),
-        "the job runs in streaming mode: a result without a window is shown with all its changes, not once at the end, and rows \
-         that come late for their window are dropped, where batch mode counts them",
-    ),
+const SETTINGS: [(&str, Same, &str); 12] = [
     (
         "pipeline.auto-watermark-interval",
         Same::NotZero,
@@ -99,9 +93,6 @@ mod tests {
     #[test]
     fn only_other_results_are_told() {
         for (key, value, part) in [
-            ("execution.runtime-mode", "batch", "streaming mode"),
-            ("execution.runtime-mode", "AUTOMATIC", "streaming mode"),
-            ("execution.runtime-mode", "STREAMING", ""),
             ("pipeline.auto-watermark-interval", "200 ms", ""),
             ("pipeline.auto-watermark-interval", "0", "not turned off"),
             ("execution.state-recovery.path", "s3://x", "--state-dir"),

@@ -105,6 +105,10 @@ pub trait Reads {
     fn ends(&self, _table: &Table) -> bool {
         false
     }
+    /// True if reading the table never ends, whatever the run is told.
+    fn is_endless(&self, _table: &Table) -> bool {
+        false
+    }
     /// True if a record is whatever a producer made of it, so that it can be compressed; a line of
     /// a file is not.
     fn records_are_opaque(&self) -> bool {

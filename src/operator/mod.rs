@@ -7,7 +7,7 @@
 //! crash is in its store and its [`OperatorState`].
 //!
 //! In reading order: `event` (what arrives), `calc` (filter and project), `unnest` (one row for
-//! each element), `aggregate` (kernels), `window` (slices, tables, firing), `top_n`.
+//! each element), `aggregate` (kernels), `window` (slices, tables, firing), `top_n`, `sort`.
 
 pub mod aggregate;
 pub mod calc;
@@ -22,6 +22,7 @@ pub mod pattern;
 pub mod processing_time;
 pub mod rank;
 pub mod session;
+pub mod sort;
 pub mod top_n;
 pub mod unnest;
 pub mod window;

@@ -58,6 +58,7 @@ fn read(source: &SourcePlan, out: &mut String) {
             let expression = match &w.expression {
                 WatermarkExpression::Delay { delay_ms } => format!("{rowtime} - {delay_ms} ms"),
                 WatermarkExpression::General(e) => in_sql(&e.to_string()),
+                WatermarkExpression::AtEnd => "none before its end, in batch mode".into(),
             };
             let _ = writeln!(out, "  watermark of each split: {expression}");
         }
@@ -156,6 +157,8 @@ fn line(operator: &OperatorPlan) -> String {
         OperatorPlan::TopN(spec, TopNStage::Number) => {
             format!("number the best {} of each partition", spec.limit)
         }
+        OperatorPlan::SortByTime(spec) => rows::sort_by_time(spec),
+        OperatorPlan::AtEnd(spec) => rows::at_end(spec),
         OperatorPlan::Upserts(..) => "upserts and deletes by key".into(),
         OperatorPlan::EndedRanks(spec) => format!(
             "delete the ranks up to {} that a board has no more in a later window",

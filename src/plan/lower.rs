@@ -8,7 +8,7 @@
 //!
 //! In reading order: `sources` (what is read), `chains` and `fragment` (what is being built),
 //! `nodes` (which node becomes what), `rows` (scans and projections), `windowed` (rows with their
-//! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `pattern`, `join`, `union`,
+//! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `sort`, `over`, `pattern`, `join`, `union`,
 //! `set_operation`, `sinks` (where rows go); `lookup` is the join with a table that is asked row by
 //! row, `versioned` the one with what a table said at a time.
 
@@ -26,8 +26,9 @@ use super::fingerprint;
 use super::physical::{
     ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan,
 };
-use crate::config::Config;
+use crate::config::{Config, RuntimeMode};
 use crate::ids::OperatorId;
+use crate::ingest::WatermarkExpression;
 use crate::operator::marks::Mark;
 use crate::plan::connectors::KnownConnectors;
 use crate::sql::bind::Script;
@@ -130,6 +131,7 @@ mod rank;
 mod rows;
 mod set_operation;
 mod sinks;
+mod sort;
 mod sources;
 mod top_n;
 mod union;
@@ -249,11 +251,13 @@ impl<'a> Lowering<'a> {
             sinks: Vec::new(),
             chains: Chains::default(),
             next_operator: OperatorId::FIRST,
-            fingerprint: script
-                .zone
-                .as_ref()
-                .map(|zone| format!("in {zone:?}\n"))
-                .unwrap_or_default(),
+            fingerprint: [
+                (config.mode == RuntimeMode::Batch).then(|| "in batch mode\n".to_string()),
+                script.zone.as_ref().map(|zone| format!("in {zone:?}\n")),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             warnings: Vec::new(),
             compared: Compared::default(),
         }
@@ -270,8 +274,13 @@ impl<'a> Lowering<'a> {
         for (table, columns) in used.into_values() {
             let source = Source { text, start: table.place, end: None };
             self.fingerprint.push_str(&fingerprint::source(&table, &columns));
-            let plan = source_plan(&table, columns)
+            let mut plan = source_plan(&table, columns)
                 .map_err(|e| SqlError::from_plan(&e, &source).at(Some(table.place)))?;
+            if let (RuntimeMode::Batch, Some(watermark)) =
+                (self.config.mode, &mut plan.ingest.watermark)
+            {
+                watermark.expression = WatermarkExpression::AtEnd;
+            }
             self.sources.push(plan);
         }
         Ok(())

@@ -38,6 +38,9 @@ use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
+use crate::operator::sort::at_end::AtEnd;
+use crate::operator::sort::by_time::ByTime;
+use crate::operator::sort::{AtEndSpec, ByTimeSpec, OfNoKey};
 use crate::operator::top_n::ended::{EndedRanks, EndedRanksSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
@@ -195,11 +198,20 @@ pub enum OperatorPlan {
     },
     /// Behind windows of processing time, which lie in this zone.
     EndedWindows(Option<Zone>),
+    SortByTime(ByTimeSpec),
+    AtEnd(AtEndSpec),
     /// For a sink with a key, whose columns these are.
     Upserts(Vec<usize>),
     /// For a sink whose key is the rank of a window Top-N.
     EndedRanks(EndedRanksSpec),
     Unnest(UnnestSpec, Elements),
+}
+
+/// Where an operator is built: what its worker offers it.
+pub struct Site<'a> {
+    /// Connects it to the table of that number among those that are looked up.
+    pub asker: &'a dyn Fn(usize) -> Result<Asker, LookupError>,
+    pub of_no_key: OfNoKey,
 }
 
 impl OperatorPlan {
@@ -219,6 +231,8 @@ impl OperatorPlan {
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
+            OperatorPlan::SortByTime(spec) => spec.waiting.operator,
+            OperatorPlan::AtEnd(spec) => spec.operator,
             OperatorPlan::ProcessingTime { operator, .. } => *operator,
             _ => return None,
         })
@@ -264,18 +278,16 @@ impl OperatorPlan {
             OperatorPlan::Marks(..) => "marks".into(),
             OperatorPlan::ProcessingTime { .. } => "processing time".into(),
             OperatorPlan::EndedWindows(_) => "ended windows".into(),
+            OperatorPlan::SortByTime(spec) => format!("sort {}", spec.waiting.operator),
+            OperatorPlan::AtEnd(spec) => format!("at end {}", spec.operator),
             OperatorPlan::Upserts(_) => "upserts".into(),
             OperatorPlan::EndedRanks(_) => "ended ranks".into(),
             OperatorPlan::Unnest(..) => "unnest".into(),
         }
     }
 
-    /// The operator for one worker. `asker` connects it to the table of that number among those
-    /// that are looked up.
-    pub fn build(
-        &self,
-        asker: &dyn Fn(usize) -> Result<Asker, LookupError>,
-    ) -> Result<Box<dyn Operator>, LookupError> {
+    /// The operator for one worker.
+    pub fn build(&self, site: &Site<'_>) -> Result<Box<dyn Operator>, LookupError> {
         Ok(match self.clone() {
             OperatorPlan::Calc { predicate, projection, output } => {
                 Box::new(Calc::new(predicate, projection, output))
@@ -299,7 +311,7 @@ impl OperatorPlan {
             OperatorPlan::Multiset(spec) => Box::new(Multiset::new(spec)),
             OperatorPlan::RegularJoin(spec) => Box::new(RegularJoin::new(spec)),
             OperatorPlan::LookupJoin(spec, number) => {
-                Box::new(LookupJoin::new(spec, asker(number)?))
+                Box::new(LookupJoin::new(spec, (site.asker)(number)?))
             }
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
@@ -311,6 +323,8 @@ impl OperatorPlan {
                 Box::new(ProcessingTime::new(column, schema))
             }
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
+            OperatorPlan::SortByTime(spec) => Box::new(ByTime::new(spec)),
+            OperatorPlan::AtEnd(spec) => Box::new(AtEnd::new(spec, site.of_no_key)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
             OperatorPlan::EndedRanks(spec) => Box::new(EndedRanks::new(spec)),
             OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),

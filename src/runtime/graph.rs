@@ -22,12 +22,14 @@ use crate::ids::{OperatorId, WorkerId};
 use crate::ingest::Ingest;
 use crate::lookup::LookupError;
 use crate::operator::OperatorState;
-use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
+use crate::operator::sort::OfNoKey;
+use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, Site};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
 use crate::sink::{Sink, Staged};
 use crate::source::Source;
 use crate::source::budget::ReadBudget;
+use crate::state::key_group::of_no_key;
 use crate::state::layout::key_group_of;
 use crate::state::store::{Changes, StateDb, Stores};
 use crate::state::{StateError, owner_of};
@@ -231,10 +233,15 @@ impl Graph<'_> {
         for (number, plan) in self.plan.chains.iter().enumerate() {
             let asker = |number: usize| self.connected.lookups[number].asker(wake.clone());
             let chain_span = spans::chain(&span, self.plan, number);
+            let rows_of_no_key = match owner_of(of_no_key(), workers) == id {
+                true => OfNoKey::ComeHere,
+                false => OfNoKey::GoElsewhere,
+            };
+            let site = Site { asker: &asker, of_no_key: rows_of_no_key };
             let link = |(place, o): (usize, &OperatorPlan)| {
                 let name = o.name();
                 Ok::<_, LookupError>(Link {
-                    operator: o.build(&asker)?,
+                    operator: o.build(&site)?,
                     span: spans::operator(&chain_span, place, &name),
                     name,
                 })

@@ -6,8 +6,11 @@
 
 mod alter;
 mod create;
+mod data_type;
+mod functions;
 mod session;
 mod settings;
+mod show;
 mod unsupported;
 
 use std::collections::BTreeMap;
@@ -202,11 +205,17 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Reading) -> Result<(), Sql
         }
         return Ok(());
     }
-    if let Some(note) = unsupported::left_out(parser)? {
-        out.notes.push(note);
-        return Ok(());
-    }
-    let mut statement = statement(parser).map_err(|e| {
+    let read = match show::statement(parser).transpose() {
+        Some(shown) => shown,
+        None => {
+            if let Some(note) = unsupported::left_out(parser)? {
+                out.notes.push(note);
+                return Ok(());
+            }
+            statement(parser)
+        }
+    };
+    let mut statement = read.map_err(|e| {
         let at_end = parser.peek_token_ref().token == Token::EOF;
         SqlError::from_parser(&e).at(Some(if at_end { end } else { start }))
     })?;
@@ -229,6 +238,16 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Reading) -> Result<(), Sql
     out.session.resolve(&mut statement)?;
     out.statements.push(Placed { statement, start, end: behind, set: out.set, explain: None });
     Ok(())
+}
+
+/// Whether these words come next, in any case.
+fn begins(parser: &Parser, words: &[&str]) -> bool {
+    words.iter().enumerate().all(|(i, expected)| {
+        matches!(
+            &parser.peek_nth_token_ref(i).token,
+            Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected)
+        )
+    })
 }
 
 /// Consumes a word that sqlparser has no keyword for.
@@ -271,10 +290,16 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
         });
     }
     if parser.parse_keyword(Keyword::ALTER) {
-        return alter::statement(parser);
+        return match functions::alter(parser)? {
+            Some(altered) => Ok(altered),
+            None => alter::statement(parser),
+        };
     }
     if parser.parse_keyword(Keyword::DROP) {
-        return alter::drop(parser);
+        return match functions::drop(parser)? {
+            Some(dropped) => Ok(dropped),
+            None => alter::drop(parser),
+        };
     }
     if parser.peek_keyword(Keyword::SELECT)
         || parser.peek_keyword(Keyword::WITH)
@@ -291,8 +316,14 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
 
 /// What CREATE makes.
 fn created(parser: &mut Parser) -> Result<Statement, ParserError> {
-    let _ = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    let is_replaced = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
     let temporary = parser.parse_keyword(Keyword::TEMPORARY);
+    if begins(parser, &["SYSTEM", "FUNCTION"]) {
+        parser.advance_token();
+    }
+    if parser.parse_keyword(Keyword::FUNCTION) {
+        return functions::create(parser, is_replaced);
+    }
     if parser.parse_keyword(Keyword::TABLE) {
         return create::create_table(parser);
     }
@@ -319,9 +350,9 @@ fn created(parser: &mut Parser) -> Result<Statement, ParserError> {
         return Ok(Statement::CreateDatabase { name, if_not_exists });
     }
     let what = if temporary {
-        "TABLE or VIEW after CREATE TEMPORARY"
+        "TABLE, VIEW or FUNCTION after CREATE TEMPORARY"
     } else {
-        "TABLE, VIEW, TEMPORARY VIEW, DATABASE or CATALOG after CREATE"
+        "TABLE, VIEW, TEMPORARY VIEW, FUNCTION, DATABASE or CATALOG after CREATE"
     };
     parser.expected(what, parser.peek_token())
 }

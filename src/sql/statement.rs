@@ -66,6 +66,72 @@ pub enum Statement {
         query: Box<Query>,
     },
     Select(Box<Query>),
+    /// SHOW and DESCRIBE: answered from what the file declares.
+    Show {
+        what: Show,
+        filter: Option<NameFilter>,
+    },
+    CreateFunction(CreateFunction),
+    DropFunction {
+        name: Ident,
+        if_exists: bool,
+    },
+}
+
+/// What a SHOW or a DESCRIBE asks for.
+#[derive(Debug, Clone)]
+pub enum Show {
+    Catalogs,
+    CurrentCatalog,
+    /// Of a catalog; None: of the current one.
+    Databases(Option<Ident>),
+    CurrentDatabase,
+    /// Of a database; None: of the current one.
+    Tables(Option<Ident>),
+    Views(Option<Ident>),
+    Functions,
+    UserFunctions,
+    CreateTable(Ident),
+    CreateView(Ident),
+    Columns(Ident),
+    Modules,
+    FullModules,
+    Nothing,
+    /// What the session knows: names under a header.
+    Names {
+        header: &'static str,
+        names: Vec<String>,
+    },
+}
+
+/// `[NOT] LIKE 'pattern'` behind a SHOW.
+#[derive(Debug, Clone)]
+pub struct NameFilter {
+    pub is_negated: bool,
+    pub ignores_case: bool,
+    pub pattern: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct CreateFunction {
+    /// The last part of its name.
+    pub name: Ident,
+    pub if_not_exists: bool,
+    pub is_replaced: bool,
+    pub body: FunctionBody,
+}
+
+#[derive(Debug, Clone)]
+pub enum FunctionBody {
+    Sql {
+        parameters: Vec<(Ident, SqlType)>,
+        returns: SqlType,
+        body: Box<Expr>,
+        /// Where the body begins.
+        place: TextPlace,
+    },
+    /// Code for Flink's JVM or Python.
+    Code { class: String },
 }
 
 /// What ALTER TABLE does.

@@ -96,6 +96,17 @@ pub(crate) fn is_key_type(data_type: &DataType) -> bool {
     }
 }
 
+/// True if rows with a column of this type are kept as the bytes of a key: those of key types, and
+/// MAPs, which come back with their pairs in order of their bytes.
+pub(crate) fn is_row_type(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(item) => is_row_type(item.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|f| is_row_type(f.data_type())),
+        DataType::Map(entries, _) => is_row_type(entries.data_type()),
+        other => is_key_type(other),
+    }
+}
+
 /// Payload bytes of a fixed-width type.
 pub(super) fn fixed_width(data_type: &DataType) -> Option<usize> {
     Some(match data_type {

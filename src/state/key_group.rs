@@ -105,11 +105,16 @@ pub(crate) fn groups_at_once(stored_bytes: usize, at_once_bytes: usize) -> usize
     (all * at_once_bytes / stored_bytes.max(1)).clamp(1, all)
 }
 
+/// That of rows without a key.
+pub(crate) fn of_no_key() -> KeyGroup {
+    KeyGroup::of_hash(hash_key(&[]))
+}
+
 /// Key group of each row by some of its columns; all rows fall into that of the empty key where
 /// there are none.
 pub(crate) fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<KeyGroup> {
     if columns.is_empty() {
-        return vec![KeyGroup::of_hash(hash_key(&[])); rows.num_rows()];
+        return vec![of_no_key(); rows.num_rows()];
     }
     let columns: Vec<ArrayRef> = columns.iter().map(|&c| rows.column(c).clone()).collect();
     let mut keys = KeyBuf::default();

@@ -31,6 +31,9 @@
 //!             `operator::join::regular::kept` writes it
 //!         22  partial matches of a key: value as `operator::pattern::kept` writes it
 //!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
+//!         23  counts of rows that batch mode sends at the end: suffix and value as `operator::sort::counts` has
+//!             them, in place of the group key stands what rows are sorted by. Of an ORDER BY a rowtime: no group key;
+//!             value = the time of the last row that has left, ms (8)
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
 
@@ -62,6 +65,7 @@ pub enum KeyedKind {
     Interval = 20,
     Joined = 21,
     Pattern = 22,
+    Sorted = 23,
 }
 
 /// Which table an entry is in, among those that lie in one place.
@@ -122,6 +126,12 @@ pub(crate) fn keyed_in(
     out.extend_from_slice(&key_group.to_bytes());
     out.push(table.code());
     out.extend_from_slice(key);
+}
+
+/// The first key of everything of one kind that an operator keeps by key, and the first key after it.
+pub(crate) fn keyed_range(operator: OperatorId, kind: KeyedKind) -> (Vec<u8>, Vec<u8>) {
+    let bound = |kind: u8| [&operator.to_bytes()[..], &[kind]].concat();
+    (bound(kind as u8), bound(kind as u8 + 1))
 }
 
 /// What follows the prefix of a key of keyed state.

@@ -40,6 +40,9 @@ impl Query {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        for answer in &script.answers {
+            print!("{}", hidden(&answer.to_string()));
+        }
         let explained = script.take_explained();
         for script in &explained {
             let plan = lower(script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;

@@ -134,6 +134,10 @@ impl Reads for Datagen {
         parsed(&plan.table).map(|_| ()).map_err(|e| place(e, &plan.table))
     }
 
+    fn is_endless(&self, table: &Table) -> bool {
+        parsed(table).is_ok_and(|options| options.rows.is_none())
+    }
+
     fn source(
         &self,
         plan: &SourcePlan,

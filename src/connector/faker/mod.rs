@@ -111,6 +111,11 @@ impl Reads for Faker {
         parsed(&plan.table).map(|_| ())
     }
 
+    fn is_endless(&self, table: &Table) -> bool {
+        options::parse(&formats::without_format(table), &declared(table))
+            .is_ok_and(|options| options.rows.is_none())
+    }
+
     fn source(
         &self,
         plan: &SourcePlan,

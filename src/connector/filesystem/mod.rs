@@ -120,6 +120,10 @@ impl Reads for Filesystem {
     fn ends(&self, table: &Table) -> bool {
         !table.options.contains_key(MONITOR_INTERVAL)
     }
+
+    fn is_endless(&self, table: &Table) -> bool {
+        !self.ends(table)
+    }
 }
 
 impl Writes for Filesystem {

@@ -56,6 +56,10 @@ impl Reads for Nexmark {
         parsed(&plan.table, SEED).map(|_| ())
     }
 
+    fn is_endless(&self, table: &Table) -> bool {
+        parsed(table, SEED).is_ok_and(|options| options.events.is_none())
+    }
+
     fn source(
         &self,
         plan: &SourcePlan,

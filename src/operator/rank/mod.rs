@@ -7,7 +7,7 @@
 
 mod changes;
 pub mod operator;
-pub(super) mod sorted;
+pub(crate) mod sorted;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use crate::operator::expand::ExpandSpec;
 use crate::operator::marks::Mark;
 use crate::operator::pattern::PatternSpec;
 use crate::operator::pattern::automaton::Variable;
+use crate::operator::sort::{AtEndSpec, ByTimeSpec};
 use crate::operator::unnest::UnnestSpec;
 
 pub(super) fn calc(
@@ -74,4 +75,32 @@ pub(super) fn pattern(spec: &PatternSpec) -> String {
         variables.join(" "),
         spec.waiting.partition.len()
     )
+}
+
+pub(super) fn sort_by_time(spec: &ByTimeSpec) -> String {
+    let name = |c: usize| spec.waiting.input.field(c).name().clone();
+    let names =
+        std::iter::once(name(spec.waiting.rowtime)).chain(spec.then.iter().map(|&(c, _)| name(c)));
+    let names = names.collect::<Vec<_>>().join(", ");
+    format!("in order of {names}, as the watermark passes; late rows are dropped")
+}
+
+pub(super) fn at_end(spec: &AtEndSpec) -> String {
+    let order = match spec.order.as_deref() {
+        None | Some([]) => String::new(),
+        Some(order) => {
+            let names = order.iter().map(|&(c, options)| {
+                let direction = if options.descending { " descending" } else { "" };
+                format!("{}{direction}", spec.rows.field(c).name())
+            });
+            format!(", in order of {}", names.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let from = if spec.slice.skip > 0 {
+        format!(" from number {} on", spec.slice.skip + 1)
+    } else {
+        String::new()
+    };
+    let fetch = spec.slice.fetch.map(|most| format!(", at most {most}")).unwrap_or_default();
+    format!("what is there at the end of input{from}{order}{fetch}")
 }

@@ -31,7 +31,7 @@ use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::lookup_join;
 use crate::sql::select_hints::ttl_of;
-use crate::state::key::is_key_type;
+use crate::state::key::{is_key_type, is_row_type};
 use crate::state::packed::is_packable;
 
 /// A condition taken apart.
@@ -153,7 +153,7 @@ impl Lowering<'_> {
         let kind = kind(join, &condition)?;
         let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
         for input in &spec.inputs {
-            check_columns("an interval JOIN of rows", input, is_key_type)?;
+            check_columns("an interval JOIN of rows", input, is_row_type)?;
         }
         let chain = self.meet(&spec, [&left, &right]);
         let after = Fragment { on_clock: left.on_clock, ..Fragment::new(chain, &join.schema) };
@@ -187,31 +187,40 @@ impl Lowering<'_> {
         let finds_one = [is_key(&right, &right_exprs)?, is_key(&left, &left_exprs)?];
         let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
         for input in &spec.inputs {
-            check_columns("a JOIN of rows", input, is_key_type)?;
+            check_columns("a JOIN of rows", input, is_row_type)?;
         }
         let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
         let chain = self.meet(&spec, [&left, &right]);
         let width = spec.output.fields().len();
         let updates =
             left.updates || right.updates || !matches!(kind, JoinKind::Inner | JoinKind::Semi);
+        // In batch mode all rows wait for the end: only where one side may be missing there may be no
+        // time.
+        let may_lack_a_side = !matches!(kind, JoinKind::Inner | JoinKind::Semi | JoinKind::Anti);
+        let is_timeless =
+            !self.is_batch() || may_lack_a_side || left.is_timeless || right.is_timeless;
         let after = Fragment {
             key: joined_key(kind, finds_one, [&left, &right], width),
             updates,
             scattered: left.scatters(&spec.keys[0]) || right.scatters(&spec.keys[1]),
             on_clock: left.on_clock || right.on_clock,
-            is_timeless: true,
+            is_timeless,
             ..Fragment::new(chain, &join.schema)
         };
         let ttls = [&join.left, &join.right].map(|input| self.state_ttl(input));
-        if ttls.iter().any(Option::is_none) {
+        if ttls.iter().any(Option::is_none) && !self.is_batch() {
             self.note_unbounded_join();
         }
         self.push(&after, OperatorPlan::RegularJoin(RegularSpec { join: spec, nulls_match, ttls }));
         Ok(after)
     }
 
-    /// How long the rows of an input are kept: as its hint says, else as the job does.
+    /// How long the rows of an input are kept: as its hint says, else as the job does. In a batch all
+    /// of them, to its end.
     pub(super) fn state_ttl(&self, input: &LogicalPlan) -> Option<Duration> {
+        if self.is_batch() {
+            return None;
+        }
         ttl_of(input).unwrap_or(self.config.state_ttl)
     }
 

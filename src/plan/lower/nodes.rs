@@ -29,6 +29,15 @@ use crate::sql::window_tvf::{TvfWindow, WindowTvf};
 impl Lowering<'_> {
     /// The fragment that gives the rows of a node, with what is known above it.
     pub(super) fn plan(&mut self, plan: &LogicalPlan, above: Above) -> PlanResult<Fragment> {
+        let fragment = self.node(plan, above)?;
+        if self.is_batch() && fragment.updates {
+            self.settled(plan, fragment)
+        } else {
+            Ok(fragment)
+        }
+    }
+
+    fn node(&mut self, plan: &LogicalPlan, above: Above) -> PlanResult<Fragment> {
         match plan {
             LogicalPlan::TableScan(scan) => self.table_scan(scan),
             LogicalPlan::Values(values) => self.values(&values.values, &values.schema),
@@ -47,6 +56,7 @@ impl Lowering<'_> {
             LogicalPlan::Join(join) => self.join(join, above),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Sort(sort) => self.sort(sort),
             // Groups without aggregates.
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
@@ -229,9 +239,6 @@ impl Lowering<'_> {
 /// Why a node is refused.
 fn reason(plan: &LogicalPlan) -> &'static str {
     match plan {
-        LogicalPlan::Sort(_) => {
-            "'ORDER BY' of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N"
-        }
         LogicalPlan::EmptyRelation(_) => "a SELECT without FROM is not supported yet",
         LogicalPlan::Subquery(_) => "a LATERAL subquery is not supported",
         LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE is not supported",

@@ -12,9 +12,11 @@ use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 
 use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
+use crate::operator::sort::Slice;
 use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
-use crate::state::key::is_key_type;
+use crate::state::key::{is_key_type, is_row_type};
+use crate::types::sql_name;
 
 /// What a filter says about the ROW_NUMBER below it.
 #[derive(Debug, Clone)]
@@ -108,6 +110,14 @@ pub(crate) fn sort_columns(
         let Some(column) = fragment.column_of(expr)? else {
             return unsupported("ORDER BY of a Top-N takes columns; compute others in a subquery");
         };
+        let field = fragment.schema.field(column);
+        if !is_key_type(field.data_type()) {
+            return unsupported(format!(
+                "ORDER BY '{}', a {}, which has no order",
+                field.name(),
+                sql_name(field.data_type())
+            ));
+        }
         order.push((column, SortOptions { descending: !asc, nulls_first: *nulls_first }));
     }
     Ok(order)
@@ -133,7 +143,9 @@ impl Lowering<'_> {
         number: Number,
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
-        check_columns("a Top-N of rows", &input, is_key_type)?;
+        check_columns("a Top-N of rows", &input, is_row_type)?;
+        let in_key = partition.iter().map(|&c| input.field(c).clone()).collect::<Vec<_>>();
+        check_columns("PARTITION BY", &Schema::new(in_key), is_key_type)?;
         let by_time = match order.as_slice() {
             [(column, options)] => Some((*column, options.descending)),
             _ => None,
@@ -225,7 +237,7 @@ impl Lowering<'_> {
         keeping: Keeping,
     ) -> PlanResult<()> {
         let schema = fragment.arrow_schema()?;
-        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
+        if let Some(field) = schema.fields().iter().find(|f| !is_row_type(f.data_type())) {
             return unsupported(format!(
                 "rows that change their place, with a column of type {}, in a table with a key: '{}'",
                 field.data_type(),
@@ -272,7 +284,15 @@ impl Lowering<'_> {
             Some(_) => unsupported("'LIMIT' and 'OFFSET' take a constant"),
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
-        let Some(fetch) = constant(&limit.fetch)? else {
+        let fetch = constant(&limit.fetch)?;
+        if self.is_batch() && fetch.is_none() {
+            let mut rest = self.rest(sorted, by, skip)?;
+            for projection in projections.into_iter().rev() {
+                rest = self.project(rest, &projection.expr, &projection.schema)?;
+            }
+            return Ok(rest);
+        }
+        let Some(fetch) = fetch else {
             return unsupported("ORDER BY with OFFSET needs a LIMIT");
         };
         if by.is_empty() {
@@ -287,11 +307,25 @@ impl Lowering<'_> {
         let bound =
             NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
-        let mut best = self.rank(fragment, vec![], order, &bound, &schema, Number::Absent)?;
+        let mut best =
+            self.rank(fragment, vec![], order.clone(), &bound, &schema, Number::Absent)?;
+        if self.is_batch() && !order.is_empty() {
+            best = self.in_order_at_end(best, order, Slice::default())?;
+        }
         for projection in projections.into_iter().rev() {
             best = self.project(best, &projection.expr, &projection.schema)?;
         }
         Ok(best)
+    }
+}
+
+impl Lowering<'_> {
+    /// In batch mode: OFFSET without LIMIT.
+    fn rest(&mut self, input: &LogicalPlan, by: &[SortExpr], skip: usize) -> PlanResult<Fragment> {
+        let fragment = self.plan(input, Above::default())?;
+        let fragment = self.assign_windows(fragment, Late::Kept)?;
+        let order = sort_columns(&fragment, by)?;
+        self.in_order_at_end(fragment, order, Slice { skip: skip as u64, fetch: None })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::operator::join::JoinKind;
 use crate::operator::join::versioned::VersionedSpec;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::PlannedTable;
-use crate::state::key::is_key_type;
+use crate::state::key::is_row_type;
 
 impl Lowering<'_> {
     /// `join` with the rowtimes of its sides.
@@ -46,7 +46,7 @@ impl Lowering<'_> {
         check_key(&condition.keys, &right, declared_key(&join.right))?;
         let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
         for input in &spec.inputs {
-            check_columns("a JOIN of versions", input, is_key_type)?;
+            check_columns("a JOIN of versions", input, is_row_type)?;
         }
         let chain = self.meet(&spec, [&left, &right]);
         let after = Fragment {

@@ -193,7 +193,7 @@ fn typed(sql: &SqlType, name: &Ident) -> Result<Field, SqlError> {
 }
 
 /// Refuses what a computed column and a watermark cannot ask for.
-fn of_one_row(expression: &Expr) -> Result<(), SqlError> {
+pub(super) fn of_one_row(expression: &Expr) -> Result<(), SqlError> {
     let mut asks = None;
     // The walk cannot fail: its closure does not.
     let _ = expression.apply(|e| {

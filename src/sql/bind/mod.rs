@@ -6,12 +6,13 @@
 //!
 //! In reading order: `script` (the result) with `stages` (what
 //! waits for what), `settings` (SET), `names` with `operators` (what a
-//! query may name), `query`, `create_table`, `declare` (CREATE, ALTER, DROP), `column_names` (views and VALUES), `insert`,
+//! query may name), `query`, `create_table`, `declare` (CREATE, ALTER, DROP), `functions` (CREATE FUNCTION), `show` (SHOW, DESCRIBE), `column_names` (views and VALUES), `insert`,
 //! `optimize`.
 
 mod column_names;
 mod create_table;
 mod declare;
+mod functions;
 mod insert;
 mod names;
 mod operators;
@@ -19,6 +20,7 @@ mod optimize;
 mod query;
 mod script;
 mod settings;
+mod show;
 mod stages;
 
 use std::collections::HashMap;
@@ -37,6 +39,7 @@ use names::Names;
 pub(crate) use script::ONLY_DECLARES;
 pub use script::{BoundQuery, Explained, Script, Target};
 use settings::Settings;
+pub use show::Answer;
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
@@ -94,6 +97,9 @@ struct Binder {
     /// Names of tables that queries use, once more for each that was declared anew since.
     used: Vec<String>,
     notes: Vec<String>,
+    /// The texts of the queries of views, as the file has them.
+    view_texts: HashMap<String, String>,
+    answers: Vec<Answer>,
 }
 
 impl Binder {
@@ -125,6 +131,7 @@ impl Binder {
                 if !if_not_exists {
                     self.must_be_new(name)?;
                 }
+                self.note_text(name, source);
                 self.create_view(name, columns, query, source)
             }
             Statement::Insert { table, partition, columns, query } => {
@@ -132,6 +139,9 @@ impl Binder {
                     self.insert(table, partition, columns, query, placed, source)?;
                 self.add(target, plan, placed, source)
             }
+            Statement::CreateFunction(function) => self.create_function(function, source),
+            Statement::DropFunction { name, if_exists } => self.drop_function(name, *if_exists),
+            Statement::Show { what, filter } => self.show(what, filter.as_ref(), placed),
             Statement::Select(query) => {
                 let plan = apart(named_values(self.names.query(query, source)?, query)?)?;
                 self.add(Target::Print, plan, placed, source)
@@ -205,6 +215,8 @@ impl Binder {
             queries: self.queries,
             explained: self.explained,
             notes: self.notes,
+            answers: self.answers,
+            functions: self.names.of_file.len(),
         }
     }
 }

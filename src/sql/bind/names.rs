@@ -4,6 +4,7 @@
 //! [`Names`] is the planner's context: the catalog as it is at this point of the file, the
 //! functions, and Flink's own forms. Used by `query`, `create_table` and the statements above them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef};
@@ -25,10 +26,20 @@ use crate::sql::window_tvf::WindowPlanner;
 use crate::sql::{planned_cast, row_stars};
 use crate::suggest::nearest;
 
+/// A function that the file declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OfFile {
+    Sql,
+    /// Code that does not run here, by its class.
+    Code(String),
+}
+
 /// What a query may name.
 pub(super) struct Names {
     pub(super) catalog: Catalog,
     pub(super) functions: Functions,
+    /// Functions that the file declares, by their names in lower case.
+    pub(super) of_file: BTreeMap<String, OfFile>,
     config: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
@@ -59,6 +70,7 @@ impl Names {
     fn of(functions: Functions) -> Names {
         Names {
             catalog: Catalog::default(),
+            of_file: BTreeMap::new(),
             config: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner::new(&functions))],
             relation_planners: vec![

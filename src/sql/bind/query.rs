@@ -12,7 +12,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_sql::planner::PlannerContext;
 use sqlparser::ast::{Expr as SqlExpr, Query, Statement as SqlStatement};
 
-use super::names::Names;
+use super::names::{Names, OfFile};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::{
     flink_types, group_windows, lookup_join, refused, row_stars, select_hints, unnest, zones,
@@ -103,6 +103,15 @@ impl Names {
                 "'{upper}' stands where rows are grouped by {window}(...)"
             ))
             .at(place);
+        }
+        if let Some(OfFile::Code(class)) = self.of_file.get(&name.to_lowercase()) {
+            let message = format!(
+                "function {name} is '{class}', code for Flink's JVM or Python, which does not run here"
+            );
+            return SqlError::new(message).at(place).help(format!(
+                "write it in SQL: CREATE FUNCTION {name}(x BIGINT) RETURNS BIGINT RETURN x + 1; or in Rust, as a function of a job \
+                 (`paceline::Job::function`)"
+            ));
         }
         let unknown = SqlError::new(format!("function '{upper}' is not known")).at(place);
         match nearest(&name, self.functions.names()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use datafusion_expr::LogicalPlan;
 
-use super::settings;
+use super::{Answer, settings};
 use crate::sql::catalog::{Catalog, Table};
 use crate::sql::error::{SqlError, TextPlace};
 use crate::time::zone::Zone;
@@ -26,11 +26,15 @@ pub struct Script {
     pub explained: Vec<Explained>,
     /// What the file asks for and is left out: one sentence each.
     pub notes: Vec<String>,
+    /// What SHOW and DESCRIBE say, in their order.
+    pub answers: Vec<Answer>,
+    /// Functions that it declares.
+    pub functions: usize,
 }
 
 /// What is said of a file without queries.
 pub(crate) const ONLY_DECLARES: &str =
-    "the file declares tables and has no INSERT and no SELECT: there is nothing to run";
+    "the file has no INSERT and no SELECT: there is nothing to run";
 
 /// What one EXPLAIN asks about.
 pub struct Explained {
@@ -39,9 +43,11 @@ pub struct Explained {
 }
 
 impl Script {
-    /// True if the file has tables and no query.
+    /// True if the file has tables or functions, or asks what there is, and has no query.
     pub(crate) fn only_declares(&self) -> bool {
-        self.queries.is_empty() && self.catalog.names().next().is_some()
+        let says_something =
+            self.catalog.names().next().is_some() || self.functions > 0 || !self.answers.is_empty();
+        self.queries.is_empty() && says_something
     }
 
     /// A message about settings, with the place of the first that it names in quotes.
@@ -59,6 +65,8 @@ impl Script {
             queries: explained.queries,
             explained: vec![],
             notes: vec![],
+            answers: vec![],
+            functions: 0,
         };
         std::mem::take(&mut self.explained).into_iter().map(alone).collect()
     }

@@ -36,6 +36,8 @@ impl Script {
             queries,
             explained: vec![],
             notes: vec![],
+            answers: vec![],
+            functions: 0,
         };
         stages.into_iter().filter(|queries| !queries.is_empty()).map(stage).collect()
     }

@@ -19,7 +19,7 @@ use super::nested_calls::nested_call;
 use super::operators::{binary, text_and_number};
 use super::places::refused;
 use crate::sql::functions::cast::Unreadable;
-use crate::sql::functions::{conditional, intervals, type_of};
+use crate::sql::functions::{conditional, intervals, sql_bodied, type_of};
 use crate::sql::planned_cast;
 use crate::types::common::common_type;
 use crate::types::decimal::Operation;
@@ -171,9 +171,14 @@ fn negative(value: Box<Expr>, schema: &DFSchema) -> Result<Expr> {
     refused(format!("'-' takes a number or an INTERVAL, not {}", sql_name(&given)), &value)
 }
 
-/// A call: the planner's casts, TYPEOF and MOD have types of their own, COALESCE and its like
+/// A call: one of a function with a SQL body is written out, the planner's casts, TYPEOF and MOD have types of their own, COALESCE and its like
 /// become CASE.
-fn scalar(ScalarFunction { func, mut args }: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+fn scalar(call: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let cast = |argument, to: &DataType| implicit_cast(argument, to, schema);
+    if let Some(written) = sql_bodied::written_out(&call, schema, cast) {
+        return written;
+    }
+    let ScalarFunction { func, mut args } = call;
     match func.name() {
         planned_cast::CAST => planned(args, Unreadable::RefusesRow, schema),
         planned_cast::TRY_CAST => planned(args, Unreadable::IsNull, schema),

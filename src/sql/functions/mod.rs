@@ -33,6 +33,7 @@ pub mod random;
 pub mod ranks;
 mod round;
 mod rows;
+pub(crate) mod sql_bodied;
 mod strings;
 mod temporal;
 mod times;
@@ -99,6 +100,19 @@ impl Functions {
             debug_assert!(before.is_none(), "no function takes another's place");
         }
         self
+    }
+    /// Adds a scalar function of the file.
+    pub(super) fn add(&mut self, function: ScalarUDF) {
+        let name = function.name().to_lowercase();
+        let before = self.scalars.insert(name, Arc::new(function));
+        debug_assert!(before.is_none(), "no function takes another's place");
+    }
+    /// Takes a scalar function of the file away.
+    pub(super) fn forget(&mut self, name: &str) {
+        let is_of_file = self.scalars.get(name).is_some_and(|udf| sql_bodied::is_sql_bodied(udf));
+        if is_of_file {
+            self.scalars.remove(name);
+        }
     }
     /// True if something can be called by this name.
     pub fn knows(&self, name: &str) -> bool {

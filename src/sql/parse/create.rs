@@ -9,7 +9,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::{comment, is_word, table_name, word};
+use super::{comment, data_type, is_word, table_name, word};
 use crate::sql::statement::{
     ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Statement, Strategy,
 };
@@ -178,7 +178,7 @@ pub(super) fn table_element(
         table.columns.push(ColumnDef { name, kind: ColumnDefKind::Computed(expression) });
         return comment(parser);
     }
-    let sql_type = parser.parse_data_type()?;
+    let sql_type = data_type::data_type(parser)?;
     let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
     let _ = parser.parse_keyword(Keyword::NULL);
     if word(parser, "METADATA") {

@@ -16,7 +16,7 @@ use sqlparser::ast::{
 use crate::sql::dialect::TABLE_ARGUMENT;
 use crate::sql::error::SqlError;
 use crate::sql::hints;
-use crate::sql::statement::{Change, Statement, place_of};
+use crate::sql::statement::{Change, Show, Statement, place_of};
 
 const DEFAULT_CATALOG: &str = "default_catalog";
 const DEFAULT_DATABASE: &str = "default_database";
@@ -26,6 +26,11 @@ const SEPARATOR: char = '\u{1f}';
 /// Two parts of a name as one identifier.
 pub(super) fn joined(before: &str, part: &str) -> String {
     format!("{before}{SEPARATOR}{part}")
+}
+
+/// The last part of a name.
+pub(super) fn last_part(name: &str) -> &str {
+    name.rsplit(SEPARATOR).next().unwrap_or(name)
 }
 
 /// Where names are looked for, and what is declared.
@@ -137,8 +142,53 @@ impl Session {
                 self.queried(query)?;
             }
             Statement::Select(query) => self.queried(query)?,
-            Statement::Set { .. } | Statement::Reset(_) => {}
+            Statement::Show { what, .. } => self.shown(what)?,
+            Statement::CreateFunction(_)
+            | Statement::DropFunction { .. }
+            | Statement::Set { .. }
+            | Statement::Reset(_) => {}
         }
+        Ok(())
+    }
+
+    /// Completes what a SHOW names, and answers what the session alone knows.
+    fn shown(&self, what: &mut Show) -> Result<(), SqlError> {
+        let names = |header, names: &mut dyn Iterator<Item = &String>| Show::Names {
+            header,
+            names: names.cloned().collect(),
+        };
+        let known = match what {
+            Show::Catalogs => names("catalog name", &mut self.catalogs.keys()),
+            Show::CurrentCatalog => {
+                names("current catalog name", &mut std::iter::once(&self.catalog))
+            }
+            Show::CurrentDatabase => {
+                names("current database name", &mut std::iter::once(&self.database))
+            }
+            Show::Databases(catalog) => {
+                let catalog = catalog.as_ref().map_or(self.catalog.as_str(), |c| c.value.as_str());
+                match catalog {
+                    DEFAULT_CATALOG => names("database name", &mut self.databases.iter()),
+                    // Others keep theirs outside.
+                    _ => names("database name", &mut std::iter::empty()),
+                }
+            }
+            Show::Tables(database) | Show::Views(database) => {
+                // The identifier of any table there, without the table's own name.
+                let mut of_database = match database.take() {
+                    Some(name) => Ident { value: joined(&name.value, ""), ..name },
+                    None => Ident::new(""),
+                };
+                self.complete(&mut of_database)?;
+                *database = Some(of_database);
+                return Ok(());
+            }
+            Show::CreateTable(name) | Show::CreateView(name) | Show::Columns(name) => {
+                return self.complete(name);
+            }
+            _ => return Ok(()),
+        };
+        *what = known;
         Ok(())
     }
 

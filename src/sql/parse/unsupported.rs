@@ -7,11 +7,11 @@
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
-use super::{here, is_word, word};
+use super::{begins, here};
 use crate::sql::error::SqlError;
 
 /// First words of statements that have no effect on results, and why none is needed.
-const LEFT_OUT: [(&[&str], &str); 20] = [
+const LEFT_OUT: [(&[&str], &str); 17] = [
     (&["SHOW"], "`paceline check` shows tables and plans"),
     (&["DESCRIBE"], "`paceline check` shows columns and types"),
     (&["DESC"], "`paceline check` shows columns and types"),
@@ -29,13 +29,10 @@ const LEFT_OUT: [(&[&str], &str); 20] = [
     (&["ALTER", "CATALOG"], "a catalog is a name"),
     (&["DROP", "DATABASE"], "a database is a name"),
     (&["DROP", "CATALOG"], "a catalog is a name"),
-    (&["DROP", "FUNCTION"], "no function of one's own can be there"),
-    (&["DROP", "TEMPORARY", "FUNCTION"], "no function of one's own can be there"),
-    (&["DROP", "TEMPORARY", "SYSTEM", "FUNCTION"], "no function of one's own can be there"),
 ];
 
 /// Statements that would have to do something, and what to do instead.
-const REFUSED: [(&[&str], &str); 16] = [
+const REFUSED: [(&[&str], &str); 15] = [
     (
         &["TRUNCATE"],
         "empty the table where it is kept, or start with --fresh on another state directory",
@@ -59,7 +56,6 @@ const REFUSED: [(&[&str], &str); 16] = [
     (&["CREATE", "OR", "ALTER"], "write CREATE TABLE and INSERT INTO"),
     (&["ALTER", "MATERIALIZED", "TABLE"], "write CREATE TABLE and INSERT INTO"),
     (&["CREATE", "MODEL"], "ask the model outside, and look its answers up"),
-    (&["ALTER", "FUNCTION"], "write it with the functions of `queries/FUNCTIONS.md`"),
     (&["CREATE", "CONNECTION"], "write what it holds into the table's WITH"),
 ];
 
@@ -71,7 +67,6 @@ pub(super) fn left_out(parser: &mut Parser) -> Result<Option<String>, SqlError> 
         let error = SqlError::new(format!("{} is not supported", words.join(" ")));
         return Err(error.at(Some(place)).help(*instead));
     }
-    function(parser)?;
     let Some((words, why)) = LEFT_OUT.iter().find(|(words, _)| begins(parser, words)) else {
         return Ok(None);
     };
@@ -80,48 +75,4 @@ pub(super) fn left_out(parser: &mut Parser) -> Result<Option<String>, SqlError> 
         parser.advance_token();
     }
     Ok(Some(format!("line {line}: {} does nothing here: {why}", words.join(" "))))
-}
-
-fn begins(parser: &Parser, words: &[&str]) -> bool {
-    words.iter().enumerate().all(|(i, expected)| {
-        matches!(
-            &parser.peek_nth_token_ref(i).token,
-            Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected)
-        )
-    })
-}
-
-/// Refuses CREATE FUNCTION at the name of what it would load.
-fn function(parser: &mut Parser) -> Result<(), SqlError> {
-    let forms: [&[&str]; 3] = [
-        &["CREATE", "FUNCTION"],
-        &["CREATE", "TEMPORARY", "FUNCTION"],
-        &["CREATE", "TEMPORARY", "SYSTEM", "FUNCTION"],
-    ];
-    let Some(words) = forms.iter().find(|words| begins(parser, words)) else { return Ok(()) };
-    for _ in 0..words.len() {
-        parser.advance_token();
-    }
-    while is_word(parser, "IF") || is_word(parser, "NOT") || is_word(parser, "EXISTS") {
-        parser.advance_token();
-    }
-    let mut name = parser.peek_token_ref().token.to_string();
-    parser.advance_token();
-    while parser.consume_token(&Token::Period) {
-        name = parser.peek_token_ref().token.to_string();
-        parser.advance_token();
-    }
-    let _ = word(parser, "AS");
-    let place = here(parser);
-    let what = match &parser.peek_token_ref().token {
-        Token::SingleQuotedString(class) => format!("'{class}'"),
-        other => other.to_string(),
-    };
-    let message = format!(
-        "function {name}: {what} is code for Flink's JVM or Python, which does not run here"
-    );
-    let error = SqlError::new(message).at(Some(place));
-    Err(error.help(
-        "write it with the functions of `queries/FUNCTIONS.md`, or in Rust as a function of a job (`paceline::Job::function`)",
-    ))
 }

@@ -6,7 +6,7 @@
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr,
-    Subscript, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan,
+    Ident, Subscript, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::{calls, casts, intervals, literals, take};
@@ -91,9 +91,23 @@ pub(super) fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError>
     })
 }
 
-/// `a[1]` and `r.f`, one call for each step.
+/// `a[1]` and `r.f`, one call for each step. Names in front, as in `t.a[1]`, may begin with that of a
+/// table: which they are is left to the planner.
 fn element(root: Expr, access: Vec<AccessExpr>) -> Result<Expr, SqlError> {
-    access.into_iter().try_fold(root, |value, access| match access {
+    let mut names: Vec<Ident> = match &root {
+        Expr::Identifier(first) => vec![first.clone()],
+        Expr::CompoundIdentifier(names) => names.clone(),
+        _ => vec![],
+    };
+    let mut access = access.into_iter().peekable();
+    while !names.is_empty()
+        && let Some(AccessExpr::Dot(Expr::Identifier(name))) = access.peek()
+    {
+        names.push(name.clone());
+        access.next();
+    }
+    let root = if names.len() > 1 { Expr::CompoundIdentifier(names) } else { root };
+    access.try_fold(root, |value, access| match access {
         AccessExpr::Subscript(Subscript::Index { index }) => {
             Ok(call(nested::ELEMENT, vec![value, index]))
         }

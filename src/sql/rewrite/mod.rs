@@ -23,7 +23,7 @@ use sqlparser::ast::{Expr, LimitClause, Query, TableFactor, Value, VisitMut, Vis
 
 use super::error::SqlError;
 use super::{item_names, refused};
-use crate::sql::statement::{Change, ColumnDefKind, CreateTable, Statement};
+use crate::sql::statement::{Change, ColumnDefKind, CreateTable, FunctionBody, Statement};
 
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR
 /// count their logarithm.
@@ -39,7 +39,13 @@ pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
         | Statement::CreateCatalog { .. }
         | Statement::CreateDatabase { .. }
         | Statement::UseCatalog(_)
-        | Statement::UseDatabase(_) => Ok(()),
+        | Statement::UseDatabase(_)
+        | Statement::Show { .. }
+        | Statement::DropFunction { .. } => Ok(()),
+        Statement::CreateFunction(function) => match &mut function.body {
+            FunctionBody::Sql { body, .. } => run(body.as_mut()),
+            FunctionBody::Code { .. } => Ok(()),
+        },
         Statement::CreateView { query, .. }
         | Statement::ChangeView { query, .. }
         | Statement::Select(query) => run(query),

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
@@ -126,6 +126,34 @@ pub(super) fn decode(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRe
                     .map_err(wrong)?,
             ))
         }
+        DataType::Map(entries, is_ordered) => {
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Err(KeyError("not a map of keys and values"));
+            };
+            let [key_field, value_field] = &**fields else {
+                return Err(KeyError("not a map of keys and values"));
+            };
+            let mut ends = vec![0i32];
+            let mut valid = Vec::with_capacity(rest.len());
+            let mut pairs: Vec<&[u8]> = Vec::new();
+            for key in rest.iter_mut() {
+                valid.push(flag(key)?);
+                while valid.last() == Some(&true) && flag(key)? {
+                    let start = *key;
+                    skip(key_field.data_type(), key)?;
+                    skip(value_field.data_type(), key)?;
+                    pairs.push(&start[..start.len() - key.len()]);
+                }
+                ends.push(pairs.len() as i32);
+            }
+            let keys = decode_column(key_field.data_type(), &mut pairs)?;
+            let values = decode_column(value_field.data_type(), &mut pairs)?;
+            let pairs =
+                StructArray::try_new(fields.clone(), vec![keys, values], None).map_err(wrong)?;
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+            let map = MapArray::try_new(entries.clone(), offsets, pairs, nulls(valid), *is_ordered);
+            Ok(Arc::new(map.map_err(wrong)?))
+        }
         _ => Err(KeyError("not a key type")),
     }
 }
@@ -158,6 +186,14 @@ fn skip(data_type: &DataType, key: &mut &[u8]) -> Result<(), KeyError> {
         DataType::Struct(fields) => {
             for field in fields {
                 skip(field.data_type(), key)?;
+            }
+        }
+        DataType::Map(entries, _) => {
+            while flag(key)? {
+                // The pair is a ROW without a flag of its own.
+                if let DataType::Struct(fields) = entries.data_type() {
+                    fields.iter().try_for_each(|field| skip(field.data_type(), key))?;
+                }
             }
         }
         _ => loop {
@@ -252,5 +288,29 @@ mod tests {
         let keys = keys(&(Arc::new(map.finish()) as ArrayRef));
         assert_eq!(keys[0], keys[1]);
         assert_ne!(keys[0], keys[2]);
+    }
+
+    #[test]
+    fn maps_come_back() {
+        let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        for pairs in [vec![("b", Some("2")), ("a", None)], vec![], vec![("", Some("\0"))]] {
+            for (key, value) in pairs {
+                map.keys().append_value(key);
+                map.values().append_option(value);
+            }
+            map.append(true).expect("as many keys as values");
+        }
+        map.append(false).expect("a NULL");
+        let column: ArrayRef = Arc::new(map.finish());
+        for column in [column.clone(), column.slice(1, 3)] {
+            let keys = keys(&column);
+            let types = [column.data_type().clone(), DataType::Int32];
+            let back = decode_keys(&types, keys.iter().map(Vec::as_slice)).expect("own keys");
+            assert_eq!(self::keys(&back[0]), keys);
+            assert_eq!(back[0].null_count(), 1);
+            for cut in 0..keys[0].len() {
+                assert!(decode_keys(&types, [&keys[0][..cut]].into_iter()).is_err());
+            }
+        }
     }
 }
