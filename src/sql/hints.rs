@@ -1,12 +1,11 @@
 //! Hints behind a table's name: `t /*+ OPTIONS('key' = 'value') */`.
 //!
 //! Called by `parse`, to which hints are comments, and by `bind`. Those behind SELECT are of
-//! `select_hints`; one behind a table becomes part of the
-//! table's name, so the table with other options is another table for all that follows, and shows
-//! as it was written, but for secrets: the name holds their numbers. What always holds: a hint that
-//! would change results and is not known is refused; no secret gets into a name.
+//! `select_hints`; one behind a table becomes part of the table's name (`hinted_name`), so the table
+//! with other options is another table for all that follows, and shows as it was written, but for
+//! secrets: the name holds their numbers. What always holds: a hint that would change results and is
+//! not known is refused; no secret gets into a name.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlparser::keywords::Keyword;
@@ -14,26 +13,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
+use super::hinted_name::MARK;
+pub(crate) use super::hinted_name::{base_name, short_name};
 use super::select_hints;
 use crate::secret::{MASK, is_secret};
-
-/// How a hinted name goes on after the table's own.
-const MARK: &str = " /*+ ";
-
-/// The table behind a name, without its hint.
-pub(crate) fn base_name(name: &str) -> &str {
-    name.split_once(MARK).map_or(name, |(base, _)| base)
-}
-
-/// A name for files: the table's own, with a number if there is a hint.
-pub(crate) fn short_name(name: &str) -> Cow<'_, str> {
-    match name.split_once(MARK) {
-        None => Cow::Borrowed(name),
-        Some((base, hint)) => {
-            Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes())))
-        }
-    }
-}
 
 /// The options that a name's hint gives. `secrets`: those that [`attach`] has taken out of hints.
 pub fn options(name: &str, secrets: &[String]) -> Option<BTreeMap<String, String>> {

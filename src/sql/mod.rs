@@ -5,7 +5,7 @@
 //! `constant_types` and `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`),
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
 //! (tables and views), `table_like` (LIKE),
-//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `select_hints` (those behind SELECT), `enforce` (NOT NULL
+//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `hinted_name` (a name with one), `select_hints` (those behind SELECT), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
 //! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
@@ -29,6 +29,7 @@ pub mod error;
 mod flink_types;
 pub mod functions;
 mod group_windows;
+mod hinted_name;
 pub mod hints;
 mod interval;
 mod item_names;

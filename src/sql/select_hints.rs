@@ -18,7 +18,7 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
-use super::hints::base_name;
+use super::hinted_name::base_name;
 use crate::config::duration;
 
 /// Hints that choose among ways to the same result.
