@@ -81,10 +81,7 @@ mod tests {
             ),
             ("DOUBLE ARRAY", "ARRAY<DOUBLE>"),
             ("ROW(a INT) ARRAY NOT NULL", "ARRAY<ROW<`a` INT>>"),
-            (
-                "ROW(m MAP<STRING, INT ARRAY>) MULTISET",
-                "MULTISET<ROW<`m` MAP<STRING, ARRAY<INT>>>>",
-            ),
+            ("ROW(m MAP<STRING, INT>) MULTISET", "MULTISET<ROW<`m` MAP<STRING, INT>>>"),
             ("DECIMAL(10, 2) ARRAY ARRAY", "ARRAY<ARRAY<DECIMAL(10, 2)>>"),
         ] {
             let sql = format!("CREATE TABLE t (x {written}) WITH ('connector' = 'print');");

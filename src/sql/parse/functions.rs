@@ -16,6 +16,8 @@ use crate::sql::dialect::FlinkDialect;
 use crate::sql::statement::{CreateFunction, FunctionBody, Statement};
 use crate::sql::types::nested;
 
+const DOLLARS: &str = "$$";
+
 /// Behind CREATE ... FUNCTION.
 pub(super) fn create(parser: &mut Parser, is_replaced: bool) -> Result<Statement, ParserError> {
     let if_not_exists = create::if_not_exists(parser);
@@ -102,25 +104,28 @@ fn sql_body(parser: &mut Parser) -> Result<FunctionBody, ParserError> {
     Ok(FunctionBody::Sql { parameters, returns, body: Box::new(body), place })
 }
 
-/// `$$ expression $$` or `'expression'`, with the places that it has in the file.
+/// `$$ expression $$` or `'expression'`, with the places that it has in the file. Dollars are letters
+/// in Flink SQL, so that the two are words.
 fn quoted(parser: &mut Parser) -> Result<Expr, ParserError> {
+    if word(parser, DOLLARS) {
+        let body = parser.parse_expr()?;
+        if !word(parser, DOLLARS) {
+            return parser.expected("a blank and $$ behind the expression", parser.peek_token());
+        }
+        return Ok(body);
+    }
     let start = parser.peek_token_ref().span.start;
-    let (text, quotes) = match parser.next_token().token {
-        Token::DollarQuotedString(text) => {
-            (text.value, 4 + 2 * text.tag.map_or(0, |tag| tag.chars().count() as u64))
-        }
-        Token::SingleQuotedString(text) => (text, 2),
-        _ => {
-            parser.prev_token();
-            return parser.expected("$$ expression $$", parser.peek_token());
-        }
+    let Token::SingleQuotedString(text) = parser.next_token().token else {
+        parser.prev_token();
+        return parser.expected("$$ expression $$, with blanks", parser.peek_token());
     };
     let mut tokens = Tokenizer::new(&FlinkDialect, &text)
         .tokenize_with_location()
         .map_err(|e| ParserError::TokenizerError(e.to_string()))?;
     for at in tokens.iter_mut().flat_map(|token| [&mut token.span.start, &mut token.span.end]) {
         if at.line == 1 {
-            at.column += start.column - 1 + quotes / 2;
+            // Behind the quote.
+            at.column += start.column;
         }
         at.line += start.line - 1;
     }
