@@ -7,7 +7,7 @@
 //! (tables and views), `table_like` (LIKE),
 //! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `hinted_name` (a name with one), `select_hints` (those behind SELECT), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
-//! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lookup_join`
+//! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lateral` (LATERAL subqueries), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
 //! `flink_types` and `decimal` (which type an expression has), `zones` (the session's time zone),
 //! `subquery_conditions` (IN, EXISTS, ANY and ALL), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes
@@ -37,6 +37,7 @@ pub mod java_comparisons;
 mod join_filters;
 mod json_aggregates;
 mod json_calls;
+pub(crate) mod lateral;
 pub mod lookup_join;
 pub mod null_keys;
 mod overlaps;

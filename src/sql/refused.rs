@@ -108,9 +108,6 @@ pub fn table(factor: &TableFactor) -> Result<(), SqlError> {
     let (what, place) = match factor {
         TableFactor::Table { sample: Some(_), .. }
         | TableFactor::Derived { sample: Some(_), .. } => ("TABLESAMPLE", starts(factor)),
-        TableFactor::Derived { lateral: true, subquery, .. } => {
-            ("a LATERAL subquery", starts(&**subquery))
-        }
         TableFactor::Pivot { table, .. } => ("PIVOT", starts(&**table)),
         TableFactor::Unpivot { table, .. } => ("UNPIVOT", starts(&**table)),
         TableFactor::JsonTable { .. } => ("JSON_TABLE", starts(factor)),

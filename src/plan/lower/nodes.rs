@@ -240,7 +240,6 @@ impl Lowering<'_> {
 fn reason(plan: &LogicalPlan) -> &'static str {
     match plan {
         LogicalPlan::EmptyRelation(_) => "a SELECT without FROM is not supported yet",
-        LogicalPlan::Subquery(_) => "a LATERAL subquery is not supported",
         LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE is not supported",
         LogicalPlan::Distinct(Distinct::On(_)) => "DISTINCT ON is not supported",
         _ => UNSUPPORTED,

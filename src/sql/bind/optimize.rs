@@ -11,12 +11,13 @@ use datafusion_expr::LogicalPlan;
 use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion_optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
-use crate::sql::{join_filters, rank_keys, subquery_conditions};
+use crate::sql::{join_filters, lateral, rank_keys, subquery_conditions};
 
 /// The plan with subqueries as joins, conditions at their joins, and without columns that nobody
 /// reads.
@@ -36,6 +37,9 @@ pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan> {
         let context = OptimizerContext::new_with_config_options(Arc::new(options));
         Optimizer::with_rules(vec![rule]).optimize(plan, &context, |_, _| {})
     };
+    // LATERAL becomes a join.
+    let plan = by(Arc::new(DecorrelateLateralJoin::new()), lateral::as_flink_joins(plan)?)?;
+    lateral::check(&plan)?;
     // IN and EXISTS become joins, and so do subqueries with one value.
     let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
     let plan = by(Arc::new(ScalarSubqueryToJoin::new()), plan)?;

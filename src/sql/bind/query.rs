@@ -15,7 +15,8 @@ use sqlparser::ast::{Expr as SqlExpr, Query, Statement as SqlStatement};
 use super::names::{Names, OfFile};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::{
-    flink_types, group_windows, lookup_join, refused, row_stars, select_hints, unnest, zones,
+    flink_types, group_windows, lateral, lookup_join, refused, row_stars, select_hints, unnest,
+    zones,
 };
 use crate::suggest::nearest;
 use crate::time::zone::Zone;
@@ -81,6 +82,9 @@ impl Names {
     /// what the name stands for elsewhere, and which name is near, is known here.
     pub(super) fn plan_error(&self, error: &DataFusionError, source: &Source<'_>) -> SqlError {
         let error = SqlError::from_plan(error, source);
+        if error.message.starts_with(lateral::REFUSED) {
+            return SqlError { place: source.find("LATERAL"), ..error };
+        }
         let Some(rest) = error.message.strip_prefix("Invalid function '") else { return error };
         let name = rest.split('\'').next().unwrap_or_default().to_string();
         let place = source.find(&name).or(error.place);
