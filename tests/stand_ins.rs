@@ -125,5 +125,5 @@ fn statements_of_a_session() {
     assert_eq!(rows_of(&board, "parts"), 1000, "{board}");
     assert!(board.contains("2024-01-01"), "{board}");
     assert!(log.contains("DISTRIBUTED of"), "{log}");
-    assert!(board.contains("table name") && board.contains(" copy |"), "{board}");
+    assert!(board.contains("table name") && board.contains(" parts |"), "{board}");
 }
