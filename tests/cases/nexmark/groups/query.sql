@@ -1,9 +1,4 @@
 -- Nexmark's q15, q16, q17, q18, q19 over events of our generator: bids, bidders and auctions of a day, by price and so on.
--- agrees as a table: select_1: Flink gave its final rows alone (batch)
--- agrees as a table: select_2: Flink gave its final rows alone (batch)
--- agrees as a table: select_3: Flink gave its final rows alone (batch)
--- agrees as a table: select_4: Flink gave its final rows alone (batch)
--- agrees as a table: select_5: Flink gave its final rows alone (batch)
 SET 'execution.runtime-mode' = 'batch';
 CREATE TABLE events (
     event_type INT,

@@ -1,6 +1,4 @@
 -- Nexmark's q4, q9 over events of our generator: the average winning price of a category and so on.
--- agrees as a table: select_1: Flink gave its final rows alone (batch)
--- agrees as a table: select_2: Flink gave its final rows alone (batch)
 SET 'execution.runtime-mode' = 'batch';
 CREATE TABLE events (
     event_type INT,
