@@ -18,7 +18,7 @@ use crate::time::virtual_time::VirtualTime;
 
 /// A job that has not ended after so many turns goes round in circles.
 const TURNS_MAX: u64 = 3_000_000;
-/// No world has anything to do for so long.
+/// No process has anything to do for so long.
 const LASTS_MAX: Duration = Duration::from_secs(36 * 3600);
 
 /// Dies the n-th time that a point is reached.
@@ -44,6 +44,8 @@ pub(super) struct Clockwork {
     once: Option<(u64, Box<dyn Fn() + Send + Sync>)>,
     /// Set when the process is asked to stop.
     pub stop: Arc<AtomicBool>,
+    /// When the process began, by the world's clock.
+    began: Duration,
     state: Mutex<Ticking>,
 }
 
@@ -66,6 +68,7 @@ impl Clockwork {
             publication_share,
             once: None,
             stop: Arc::default(),
+            began: time.elapsed(),
             state: Mutex::new(ticking),
         }
     }
@@ -103,10 +106,12 @@ impl Turns for Clockwork {
         match self.end {
             Some(End::KilledAtTurn(at)) if turn > at => return Turn::Killed,
             Some(End::StoppedAtTurn(at)) if turn > at => self.stop.store(true, Ordering::Release),
+            Some(End::KilledAtWrite(..)) if self.sim.is_killed() => return Turn::Killed,
             _ => {}
         }
-        if turn > TURNS_MAX || self.time.elapsed() > LASTS_MAX {
-            state.why = format!(", after {turn} turns and {} s", self.time.elapsed().as_secs_f64());
+        let lasts = self.time.elapsed() - self.began;
+        if turn > TURNS_MAX || lasts > LASTS_MAX {
+            state.why = format!(", after {turn} turns and {} s", lasts.as_secs_f64());
             return Turn::Nothing;
         }
         let worker = state.rng.random_range(0..workers);

@@ -130,6 +130,10 @@ impl Sim {
         Moved::On
     }
 
+    pub fn is_killed(&self) -> bool {
+        self.state().is_killed
+    }
+
     /// Ends the process: nothing of it runs any more.
     pub fn kill(&self) {
         let mut state = self.state();

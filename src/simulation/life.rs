@@ -15,11 +15,11 @@ use super::clockwork::Clockwork;
 use super::counts::{self, Last};
 use super::executor::Sim;
 use super::lines;
-use super::process::{Around, ERRORS, RESULTS, STATE, Seen, Start, TABLE};
+use super::process::{self, ALSO, Around, ERRORS, RESULTS, STATE, Seen, Start, TABLE};
 use super::queries::Asked;
-use super::scenario::{From, Into, Process, Scenario, Twist};
+use super::scenario::{End, From, Into, Misstart, Process, START_MS, Scenario, Twist};
 use super::{Answer, lock};
-use crate::connector::OnGap;
+use crate::connector::{Bounds, OnGap};
 use crate::files::memory::Tree;
 use crate::runtime::error::JobError;
 use crate::runtime::job::Outcome;
@@ -96,6 +96,8 @@ pub(super) struct Life {
     /// The process that is next.
     number: usize,
     failures: u64,
+    /// The run has finished at an end that is earlier than the job's.
+    is_over: bool,
     /// Processes that were started.
     starts: u64,
     /// The number of its run, as the last process had it.
@@ -133,6 +135,7 @@ impl Life {
             on_gap: OnGap::Refuse,
             number: 0,
             failures: 0,
+            is_over: false,
             starts: 0,
             run_ms: None,
             other_run: 0,
@@ -174,9 +177,17 @@ impl Life {
         let Some(process) = scenario.processes.get(number) else {
             return Err("the last process has ended before the job".into());
         };
+        self.misstart(process)?;
         self.note(format!("process {number} begins, {}: {process:?}", scenario.query.name));
         match self.process(number, process)? {
+            Ended::Finished if process.to_ms.is_some() => {
+                self.is_over = true;
+                self.note("the job has finished at the end that it had".into());
+            }
             Ended::Finished => {
+                if self.is_over {
+                    return Err("the run had finished, and went on to a later end".into());
+                }
                 self.note("the job has finished".into());
                 let answer = self.answer()?;
                 if scenario.is_peaceful {
@@ -256,6 +267,47 @@ impl Life {
         }
     }
 
+    /// Starts a run with bounds that are not its own, which has to be refused.
+    fn misstart(&mut self, process: &Process) -> Result<(), String> {
+        let Some(misstart) = process.misstart.filter(|_| has_begun(&self.disk)) else {
+            return Ok(());
+        };
+        let scenario = self.scenario.clone();
+        let known = process::bounds(&scenario, process);
+        let bounds = match misstart {
+            Misstart::EarlierEnd => Bounds { to_ms: Some(START_MS - 1000), ..known },
+            Misstart::WithoutEnd => Bounds { to_ms: None, ..known },
+            Misstart::LaterStart => Bounds { from_ms: Some(START_MS + 1), ..known },
+        };
+        let undisturbed = Process { end: None, ..process.clone() };
+        let sim = Sim::new(self.around.time.clone(), scenario.seed);
+        let clockwork = Arc::new(Clockwork::new(&sim, &self.around.time, scenario.seed, None));
+        let start = Start {
+            scenario: &scenario,
+            around: &self.around,
+            asked: self.asked,
+            process: &undisturbed,
+            caller: "a start by mistake",
+            disk: &self.disk,
+            on_gap: self.on_gap,
+            bounds,
+            sim: &sim,
+            clockwork: &clockwork,
+        };
+        let outcome = start.run(&mut Seen::default());
+        sim.kill();
+        self.disk.kill();
+        match outcome {
+            Err(JobError::Source(SourceError::Stored { reason, .. }))
+                if reason.contains("start it") && reason.contains("--fresh") =>
+            {
+                self.note(reason);
+                Ok(())
+            }
+            other => Err(format!("started with {bounds:?}, and it ended as {other:?}")),
+        }
+    }
+
     fn process(&mut self, number: usize, process: &Process) -> Result<Ended, String> {
         let asked = self.asked;
         let seed = self.scenario.seed.wrapping_mul(1000) + number as u64;
@@ -282,10 +334,12 @@ impl Life {
             caller: &caller,
             disk: &self.disk,
             on_gap: self.on_gap,
+            bounds: process::bounds(&self.scenario, process),
             sim: &sim,
             clockwork: &clockwork,
         };
         let (outcome, written) = lines::counted(|| start.run(&mut seen));
+        let sim_died = sim.is_killed();
         sim.kill();
         let parts = process.workers + self.scenario.life.shards.len();
         let ran = self.around.time.elapsed() - began;
@@ -312,7 +366,7 @@ impl Life {
         }
         counts::check(&self.scenario, process, &seen)?;
         if self.scenario.sink == Into::Table {
-            counts::check_table(&seen, &self.around.tables.told(&caller))?;
+            counts::check_table(&seen, &self.around.tables.told(&caller, TABLE))?;
         }
         self.last = Last::of(&seen);
         match outcome {
@@ -320,7 +374,7 @@ impl Life {
             Ok(Outcome::Stopped) => Ok(Ended::Stopped),
             Err(JobError::Crashed(_)) => Ok(Ended::Killed),
             Err(JobError::Source(SourceError::Stored { reason, .. }))
-                if self.scenario.twist == Twist::Expires
+                if (self.scenario.twist == Twist::Expires || self.scenario.lasts_days)
                     && self.on_gap == OnGap::Refuse
                     && reason.contains("--accept-gaps") =>
             {
@@ -331,6 +385,13 @@ impl Life {
                 if self.scenario.twist == Twist::MadeAgain && reason.contains("made again") =>
             {
                 Ok(Ended::Refused("the stream was made again".into()))
+            }
+            Err(JobError::Refused(reason)) if self.is_over && reason.contains("has finished") => {
+                Ok(Ended::Refused(reason))
+            }
+            // A death between two writes.
+            Err(_) if matches!(process.end, Some(End::KilledAtWrite(..))) && sim_died => {
+                Ok(Ended::Killed)
             }
             Err(e) if self.noticed(&e) == Noticed::AsItShould => {
                 Ok(Ended::Refused(format!("the table is another one: {e}")))
@@ -354,14 +415,14 @@ impl Life {
         self.befalls.as_ref().map_or(Noticed::Nothing, |befalls| lock(befalls).noticed(error))
     }
 
-    /// What the table holds once all that is on its way has arrived.
-    fn rows_of_table(&self) -> Result<Vec<String>, String> {
+    /// Waits until all that is on its way to tables has arrived.
+    fn settle_tables(&self) -> Result<(), String> {
         // Less than a stream keeps what begins to expire: the other job may go on.
         self.around.time.advance_to(self.around.time.elapsed() + Duration::from_secs(300));
         if let Some(key) = self.around.tables.went_back() {
             return Err(format!("a row of the table went back to an older version: {key}"));
         }
-        Ok(self.around.tables.rows(TABLE).into_values().collect())
+        Ok(())
     }
 
     fn answer(&self) -> Result<Answer, String> {
@@ -379,10 +440,13 @@ impl Life {
             lines.sort();
             Ok(lines)
         };
-        let rows = match self.scenario.sink {
+        self.settle_tables()?;
+        let mut rows: Vec<String> = match self.scenario.sink {
             Into::Files => lines(RESULTS)?,
-            Into::Table => self.rows_of_table()?,
+            Into::Table => self.around.tables.rows(TABLE).into_values().collect(),
         };
+        let second = self.around.tables.rows(ALSO);
+        rows.extend(second.into_values().map(|row| format!("also {row}")));
         Ok(Answer { rows, errors: lines(ERRORS)? })
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Source, workers, checkpoints and sinks run on one thread against a fake Kinesis and a fake
 //! DynamoDB, by a clock that stands still while something can be done. In reading order:
-//! `scenario` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` and
+//! `scenario` and `further` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` and
 //! `clockwork` (who runs next), `process` (one process of a job, and what
 //! it says of itself), `life` (a job, process after process), `befalls` (what happens to its table),
-//! `world` (all of it).
+//! `world` (all of it), `verdict` (whether the answer is right).
 //!
 //! `PACELINE_SEEDS=0..10000 tests/run.sh simulation` runs the worlds of these seeds.
 
@@ -13,6 +13,7 @@ mod befalls;
 mod clockwork;
 mod counts;
 pub(crate) mod executor;
+mod further;
 mod life;
 mod lines;
 mod open_calls;
@@ -22,6 +23,7 @@ mod queries;
 mod scenario;
 pub(crate) mod stream;
 pub(crate) mod table;
+mod verdict;
 mod world;
 
 use std::ops::Range;
@@ -97,19 +99,7 @@ fn live_through(seed: u64) -> Result<Lived, String> {
             expected.rows = corrected.rows;
         }
     }
-    let is_right = if lived.from == From::Latest {
-        // It was killed before anybody saw where it began.
-        true
-    } else if lived.has_gap {
-        // What has expired can only be missing, or late.
-        lived.answer.errors.iter().all(|e| expected.errors.contains(e))
-    } else if lived.is_cleared {
-        // Of what it held some can be missing, and of what several windows share the newest.
-        let is_known = |row| !scenario.query.has_rows_of_one_window || expected.rows.contains(row);
-        lived.answer.errors == expected.errors && lived.answer.rows.iter().all(is_known)
-    } else {
-        lived.answer == expected
-    };
+    let is_right = verdict::is_right(&scenario, &lived, &expected);
     if is_right {
         return Ok(lived);
     }

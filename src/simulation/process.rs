@@ -14,9 +14,9 @@ use super::executor::Sim;
 use super::open_calls::OpenCalls;
 use super::plans::{Planned, planned};
 use super::queries::Asked;
-use super::scenario::{End, From, Into, Process, START_MS, Scenario};
+use super::scenario::{Also, End, From, Into, OnRefusal, Process, START_MS, Scenario};
 use super::stream::{self, Reads};
-use super::table;
+use super::table::{self, Dies};
 use crate::checkpoint::store::CheckpointStore;
 use crate::cli::progress::Progress;
 use crate::connect::connect;
@@ -42,6 +42,10 @@ use crate::time::virtual_time::{VirtualClock, VirtualTime};
 
 /// The table of results.
 pub(super) const TABLE: &str = "res";
+/// That of the second result.
+pub(super) const ALSO: &str = "also";
+/// What is looked up.
+pub(super) const RIDERS: &str = "riders";
 /// Folders on the disk of a job.
 pub(super) const STATE: &str = "/state";
 pub(super) const RESULTS: &str = "/results";
@@ -65,6 +69,7 @@ pub(super) struct Start<'a> {
     pub caller: &'a str,
     pub disk: &'a Tree,
     pub on_gap: OnGap,
+    pub bounds: Bounds,
     pub sim: &'a Arc<Sim>,
     pub clockwork: &'a Arc<Clockwork>,
 }
@@ -103,13 +108,16 @@ pub(super) struct Seen {
 impl Start<'_> {
     /// Runs the process to its end.
     pub fn run(&self, seen: &mut Seen) -> Result<Outcome, JobError> {
-        let Start { scenario, around, process, .. } = self;
+        let Start { around, process, .. } = self;
         let clock: SharedClock = Arc::new(VirtualClock {
             time: around.time.clone(),
             start_ms: START_MS + process.clock_ahead_ms,
         });
         let mut writes = around.tables.caller(self.caller);
         writes.buffer_bytes_max = process.buffer_bytes_max;
+        if let Some(End::KilledAtWrite(write, sent)) = process.end {
+            writes.dies = Some(Dies::new(write, sent, self.sim.clone()));
+        }
         seen.writes = writes.open.clone();
         seen.read_ahead_bytes = process.read_ahead_bytes;
         let connectors = Connectors::built_in()
@@ -142,7 +150,7 @@ impl Start<'_> {
             run_ms,
             run_name: store.run_name(run_ms),
             on_gap: self.on_gap,
-            bounds: Bounds { from_ms: begins_ms(scenario), to_ms: Some(scenario.to_ms) },
+            bounds: self.bounds,
             clock: clock.clone(),
             tasks: self.sim.tasks(),
             select: SelectFormat::Json,
@@ -192,15 +200,32 @@ impl Start<'_> {
             Into::Files => {
                 format!("'connector' = 'filesystem', 'format' = 'json', 'path' = '{RESULTS}'")
             }
-            Into::Table => format!(
-                "'connector' = 'dynamodb', 'table-name' = '{TABLE}', 'aws.region' = 'eu-west-1',
-                 'sink.requests.max-inflight' = '{}', 'sink.requests.max-buffered' = '{}'",
-                scenario.requests_max, scenario.buffered_max
-            ),
+            Into::Table => self.table(TABLE),
+        };
+        let also = match scenario.also {
+            Also::Nothing => None,
+            Also::Counts => Some(self.table(ALSO)),
         };
         let position = if scenario.from == From::Latest { "LATEST" } else { "TRIM_HORIZON" };
-        scenario.query.script(self.asked, &sink, position, scenario.alignment)
+        scenario.query.script(self.asked, (&sink, also.as_deref()), position, scenario.alignment)
     }
+
+    /// What a table of results is WITH.
+    fn table(&self, name: &str) -> String {
+        let scenario = self.scenario;
+        let fails = scenario.on_refusal == OnRefusal::Fails;
+        format!(
+            "'connector' = 'dynamodb', 'table-name' = '{name}', 'aws.region' = 'eu-west-1',
+             'sink.requests.max-inflight' = '{}', 'sink.requests.max-buffered' = '{}',
+             'sink.fail-on-error' = '{fails}'",
+            scenario.requests_max, scenario.buffered_max
+        )
+    }
+}
+
+/// The bounds of a process.
+pub(super) fn bounds(scenario: &Scenario, process: &Process) -> Bounds {
+    Bounds { from_ms: begins_ms(scenario), to_ms: Some(process.to_ms.unwrap_or(scenario.to_ms)) }
 }
 
 fn begins_ms(scenario: &Scenario) -> Option<i64> {

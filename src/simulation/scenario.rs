@@ -12,6 +12,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::further;
 use super::queries::{Alignment, QUERIES, Query};
 use super::stream::{Life, Shard, StreamFaults};
 use super::table::TableFaults;
@@ -22,6 +23,7 @@ use crate::runtime::options::CheckpointTrigger;
 
 /// When a world begins, by the service's clock: ms since the epoch.
 pub(super) const START_MS: i64 = 1_760_000_000_000;
+pub(super) const DAY_MS: i64 = 24 * 3_600_000;
 
 /// How a process ends before the job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +34,25 @@ pub(super) enum End {
     KilledAt(CrashPoint, u64),
     /// Killed at the n-th change to its files.
     KilledAtChange(u64),
+    /// Killed when it sends its n-th write to a table, before or behind it.
+    KilledAtWrite(u64, Sent),
     /// Asked to stop.
     StoppedAtTurn(u64),
+}
+
+/// Whether a write is on its way when its process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Yes,
+    No,
+}
+
+/// A start that has other bounds than its run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Misstart {
+    EarlierEnd,
+    WithoutEnd,
+    LaterStart,
 }
 
 /// One process of several that run the job one after the other.
@@ -52,6 +71,10 @@ pub(super) struct Process {
     pub trigger: CheckpointTrigger,
     /// How far its clock is ahead of the service's.
     pub clock_ahead_ms: i64,
+    /// It is asked to end with an earlier record than the job.
+    pub to_ms: Option<i64>,
+    /// Somebody starts it with other bounds first.
+    pub misstart: Option<Misstart>,
     pub end: Option<End>,
 }
 
@@ -69,6 +92,8 @@ impl Process {
             owed_bytes_max: 64 << 20,
             trigger: CheckpointTrigger::AtEnd,
             clock_ahead_ms: 0,
+            to_ms: None,
+            misstart: None,
             end: None,
         }
     }
@@ -142,8 +167,30 @@ pub(super) struct Scenario {
     /// Writes of one worker that may be on their way, and rows that may wait.
     pub requests_max: usize,
     pub buffered_max: usize,
+    /// The table refuses items that hold this text.
+    pub refused_text: Option<&'static str>,
+    pub on_refusal: OnRefusal,
+    /// A second result, in a table of its own.
+    pub also: Also,
+    /// It lasts for days, of which the job sees some minutes each.
+    pub lasts_days: bool,
     /// Nothing goes wrong.
     pub is_peaceful: bool,
+}
+
+/// Whether a job has a second result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Also {
+    Nothing,
+    Counts,
+}
+
+/// What a sink does about a write that the table did not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OnRefusal {
+    TriesAgain,
+    /// It ends the job, in the midst of an epoch.
+    Fails,
 }
 
 /// What befalls the table is drawn from a generator of its own, so that it changes nothing else of
@@ -185,7 +232,7 @@ impl Scenario {
         let is_narrow = rng.random_bool(0.3);
         let requests_max = if is_narrow { rng.random_range(1..4) } else { 50 };
         let buffered_max = if is_narrow { rng.random_range(1..4) } else { 10_000 };
-        Scenario {
+        let mut scenario = Scenario {
             seed,
             query,
             alignment,
@@ -203,8 +250,14 @@ impl Scenario {
             table_turns,
             requests_max,
             buffered_max,
+            refused_text: None,
+            on_refusal: OnRefusal::TriesAgain,
+            also: Also::Nothing,
+            lasts_days: false,
             is_peaceful: false,
-        }
+        };
+        further::add(&mut scenario);
+        scenario
     }
 
     /// The same for the job with the corrected query, which is run by these processes.
@@ -216,12 +269,17 @@ impl Scenario {
     pub fn in_peace(&self, from: From) -> Scenario {
         let faults = StreamFaults { records_max: 1000, ..StreamFaults::default() };
         let starts_after = Duration::from_millis((self.to_ms - START_MS) as u64 + 1000);
+        let refused_text = self.refused_text.map(String::from);
+        // Nothing expires: whoever reads at the end finds all that whoever reads all along does.
+        let life = Life { retention_ms: 30 * DAY_MS, ..self.life.clone() };
         Scenario {
             alignment: Alignment::None,
             from,
+            life,
             twist: Twist::None,
             faults,
-            table_faults: TableFaults::default(),
+            table_faults: TableFaults { refused_text, ..TableFaults::default() },
+            on_refusal: OnRefusal::TriesAgain,
             starts_after,
             processes: vec![Process::plain()],
             to_table: ToTable::Nothing,
@@ -285,12 +343,12 @@ fn to_table(rng: &mut ChaCha8Rng, query: &Query) -> ToTable {
     }
 }
 
-fn turn(rng: &mut ChaCha8Rng) -> u64 {
+pub(super) fn turn(rng: &mut ChaCha8Rng) -> u64 {
     let most = 1u64 << rng.random_range(0..14);
     rng.random_range(0..=most)
 }
 
-fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
+pub(super) fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
     let end = has_end.then(|| match rng.random_range(0..5) {
         0 | 1 => End::KilledAtTurn(turn(rng)),
         2 => End::KilledAt(
@@ -315,6 +373,8 @@ fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
             _ => CheckpointTrigger::Interval(Duration::from_millis(rng.random_range(100..8000))),
         },
         clock_ahead_ms: if rng.random_bool(0.3) { rng.random_range(-90_000..90_000) } else { 0 },
+        to_ms: None,
+        misstart: None,
         end,
     }
 }
@@ -332,7 +392,8 @@ impl Key {
     }
 }
 
-fn life(rng: &mut ChaCha8Rng, lasts_ms: i64) -> Life {
+/// A stream that gets records for so long.
+pub(super) fn life(rng: &mut ChaCha8Rng, lasts_ms: i64) -> Life {
     let mut shards: Vec<Shard> = Vec::new();
     let first = rng.random_range(1..=4u128);
     for n in 0..first {
@@ -379,7 +440,7 @@ fn life(rng: &mut ChaCha8Rng, lasts_ms: i64) -> Life {
             Happens::Merge => merge(rng, &mut shards, now_ms),
         }
     }
-    Life { created_ms: START_MS - 3_600_000, retention_ms: 24 * 3_600_000, shards }
+    Life { created_ms: START_MS - 3_600_000, retention_ms: DAY_MS, shards }
 }
 
 enum Happens {

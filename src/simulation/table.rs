@@ -27,7 +27,9 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) use held::{Change, What};
 use held::{Table, get, is_own, is_tombstone, json, only};
 
+use super::executor::Sim;
 use super::open_calls::OpenCalls;
+use super::scenario::Sent;
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
     Answer, Attributes, BATCH_KEYS_MAX, BUFFER_BYTES_MAX, CALL_TIMEOUT, Described, Failure, Found,
@@ -83,8 +85,8 @@ struct State {
     faults: TableFaults,
     rng: ChaCha8Rng,
     calls: BTreeMap<&'static str, u64>,
-    /// By caller.
-    told: BTreeMap<String, Told>,
+    /// By caller and table.
+    told: BTreeMap<(String, String), Told>,
 }
 
 /// What a caller has been answered of its writes.
@@ -148,7 +150,8 @@ impl Service {
     /// For the connector of a process or a job, which the history calls `who`.
     pub fn caller(self: &Arc<Self>, who: &str) -> Caller {
         let (service, who) = (self.clone(), who.into());
-        Caller { service, who, open: Arc::default(), buffer_bytes_max: BUFFER_BYTES_MAX }
+        let open = Arc::default();
+        Caller { service, who, open, buffer_bytes_max: BUFFER_BYTES_MAX, dies: None }
     }
 
     /// The service's time of day.
@@ -183,9 +186,18 @@ impl Service {
         self.state().calls.clone()
     }
 
-    /// What a caller has been answered of its writes.
-    pub fn told(&self, who: &str) -> Told {
-        self.state().told.get(who).copied().unwrap_or_default()
+    /// What a caller has been answered of its writes to a table.
+    pub fn told(&self, who: &str, table: &str) -> Told {
+        self.state().told.get(&(who.into(), table.into())).copied().unwrap_or_default()
+    }
+
+    /// Has a table hold an item that no job has written.
+    pub fn hold(&self, table: &str, item: Attributes) {
+        if let Some(table) = self.settled().tables.get_mut(table)
+            && let Ok(place) = table.place(&item)
+        {
+            table.items.insert(place, item);
+        }
     }
 
     /// The rows of a table by their key, as JSON objects without what the sink adds; tombstones are
@@ -347,7 +359,8 @@ impl Service {
         sleep(back).await;
         let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let outcome = outcome.unwrap_or_else(|| Err(Failure::Retry("it has not arrived".into())));
-        self.state().told.entry(caller.who.clone()).or_default().add(&outcome);
+        let told = (caller.who.clone(), caller.table.clone());
+        self.state().told.entry(told).or_default().add(&outcome);
         outcome
     }
 
@@ -408,6 +421,25 @@ pub(crate) struct Caller {
     pub open: Arc<OpenCalls>,
     /// What may wait in one of its writers.
     pub buffer_bytes_max: usize,
+    /// It dies at one of its writes.
+    pub dies: Option<Arc<Dies>>,
+}
+
+/// A process that dies at one of its writes.
+pub(crate) struct Dies {
+    left: AtomicU64,
+    sent: Sent,
+    process: Arc<Sim>,
+}
+
+impl Dies {
+    pub(super) fn new(write: u64, sent: Sent, process: Arc<Sim>) -> Arc<Dies> {
+        Arc::new(Dies { left: AtomicU64::new(write), sent, process })
+    }
+
+    fn is_now(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
 }
 
 impl Tables for Caller {
@@ -422,6 +454,7 @@ impl Tables for Caller {
             table: options.table_name.clone(),
             clock,
             open: self.open.clone(),
+            dies: self.dies.clone(),
             emissions: AtomicU64::new(0),
         })
     }
@@ -434,6 +467,7 @@ struct Opened {
     table: String,
     clock: Arc<ServerClock>,
     open: Arc<OpenCalls>,
+    dies: Option<Arc<Dies>>,
     /// Writes of this process, for a fault.
     emissions: AtomicU64,
 }
@@ -476,6 +510,13 @@ impl TableApi for Opened {
         }
         Box::pin(async {
             let _open = self.open.begin(false);
+            if let Some(dies) = self.dies.as_ref().filter(|dies| dies.is_now()) {
+                if dies.sent == Sent::Yes {
+                    self.service.send(self, put, key, self.service.latency());
+                }
+                dies.process.kill();
+                return std::future::pending().await;
+            }
             self.service.put(self, put, key).await
         })
     }

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use super::befalls::Befalls;
 use super::life::{Life, Lived};
 use super::lock;
-use super::process::{Around, TABLE};
+use super::process::{ALSO, Around, RIDERS, TABLE};
 use super::queries::Asked;
 use super::scenario::{START_MS, Scenario};
 use super::stream::Service;
 use super::table;
+use crate::connector::dynamodb::value::Value;
 use crate::time::virtual_time::{Begun, VirtualTime};
 
 /// So that its faults are not those of the stream.
@@ -65,6 +66,16 @@ fn around(scenario: &Scenario, begun: &Begun) -> Around {
     let tables =
         table::Service::new(START_MS, scenario.table_faults.clone(), scenario.seed ^ TABLES);
     tables.create(TABLE, scenario.query.key);
+    tables.create(ALSO, &[("k", "S")]);
+    if scenario.query.looks_up() {
+        tables.create(RIDERS, &[("k", "S")]);
+        // Of some riders nobody knows a team.
+        for n in (0..12).filter(|n| n % 4 != 3) {
+            let text = |name: &str, text: String| (name.to_owned(), Value::Text(text));
+            let rider = [text("k", format!("rider-{n}")), text("team", format!("team-{}", n % 3))];
+            tables.hold(RIDERS, rider.into_iter().collect());
+        }
+    }
     time.advance_to(scenario.starts_after);
     fastrand::seed(scenario.seed);
     Around { time, stream, tables }
