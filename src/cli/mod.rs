@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use self::exit::{EXIT_CODES, wrong};
+use crate::files::handles;
 use crate::sql::bind::{Script, bind_with};
 use crate::sql::error::SqlError;
 use crate::sql::variables::Variables;
@@ -78,6 +79,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     logs(cli.log_format);
+    handles::raise_limit();
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),

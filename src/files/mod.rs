@@ -8,6 +8,7 @@
 //! so, never made first and closed off later.
 
 pub mod disk;
+pub(crate) mod handles;
 #[cfg(test)]
 pub(crate) mod memory;
 

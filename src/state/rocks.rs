@@ -14,6 +14,7 @@ use rocksdb::{
 };
 
 use super::StateError;
+use crate::files::handles;
 
 /// Memory that all stores of a process share.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub struct StateMemory {
     write_buffers: WriteBufferManager,
     /// Bytes of one write buffer of one store.
     write_buffer_bytes: usize,
+    /// Files that one store may have open. None: any number.
+    files_max: Option<i32>,
 }
 
 /// Write buffers of a store: one that is filled and one that is written to disk.
@@ -46,7 +49,8 @@ impl StateMemory {
             cache.clone(),
         );
         let share = bytes / 2 / WRITE_BUFFERS / stores.max(1);
-        StateMemory { cache, write_buffers, write_buffer_bytes: share.max(WRITE_BUFFER_BYTES_MIN) }
+        let write_buffer_bytes = share.max(WRITE_BUFFER_BYTES_MIN);
+        StateMemory { cache, write_buffers, write_buffer_bytes, files_max: handles::share(stores) }
     }
 }
 
@@ -95,8 +99,9 @@ fn options(memory: &StateMemory) -> Options {
     options.set_write_buffer_size(memory.write_buffer_bytes);
     options.set_max_write_buffer_number(WRITE_BUFFERS as i32);
     options.set_compression_type(DBCompressionType::Lz4);
-    // Range deletes slow reads where the number of open files is limited.
-    options.set_max_open_files(-1);
+    // Range deletes slow reads where the number of open files is limited, so it is only where the
+    // process may not have many.
+    options.set_max_open_files(memory.files_max.unwrap_or(-1));
     // The info log would grow without bound.
     options.set_log_level(LogLevel::Header);
     options.set_keep_log_file_num(1);

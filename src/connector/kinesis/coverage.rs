@@ -13,6 +13,9 @@ use super::api::{HashRange, ListedShard};
 /// Audits in a row that find a shard unread before it is told: listings lag, and children are found
 /// at the end of their parents.
 const AUDITS_MIN: u32 = 3;
+/// Audits in a row that do not list a shard that was read to its end, before it is forgotten: it
+/// has expired. Many, since listings lag.
+const AUDITS_TO_FORGET: u32 = 60;
 
 /// True if the parts have every key of the whole.
 pub(crate) fn covers(parts: impl IntoIterator<Item = HashRange>, whole: HashRange) -> bool {
@@ -108,6 +111,9 @@ pub(crate) struct Coverage {
     ranges: BTreeMap<String, HashRange>,
     /// Shards that were found unread, with the audits in a row that found them so.
     unread: BTreeMap<String, u32>,
+    /// Shards that were read to their end and are not listed any more, with the audits in a row that
+    /// did not.
+    gone: BTreeMap<String, u32>,
 }
 
 impl Coverage {
@@ -136,6 +142,23 @@ impl Coverage {
         let found = unread(listed, &self.known);
         let times = |id: &String| self.unread.get(id).map_or(1, |times| times + 1);
         self.unread = found.into_iter().map(|s| (s.id.clone(), times(&s.id))).collect();
+        self.forget_expired(listed);
+    }
+
+    /// A stream that is scaled for years has had any number of shards.
+    fn forget_expired(&mut self, listed: &[ListedShard]) {
+        let listed: BTreeSet<&str> = listed.iter().map(|shard| shard.id.as_str()).collect();
+        let ended = self.known.iter().filter(|(_, known)| **known == Known::Ended);
+        let missing = ended.filter(|(id, _)| !listed.contains(id.as_str()));
+        let times = |id: &String| self.gone.get(id).map_or(1, |times| times + 1);
+        let (expired, gone): (BTreeMap<_, _>, _) = missing
+            .map(|(id, _)| (id.clone(), times(id)))
+            .partition(|(_, times)| *times >= AUDITS_TO_FORGET);
+        self.gone = gone;
+        for id in expired.keys() {
+            self.known.remove(id);
+            self.ranges.remove(id);
+        }
     }
 
     /// Those of a listing that nobody reads, nor will find.
@@ -277,5 +300,26 @@ mod tests {
         coverage.note("a2", Known::Reading);
         coverage.audit(&listed);
         assert_eq!(coverage.holes().count(), 0);
+    }
+    #[test]
+    fn a_shard_that_has_expired_is_forgotten_and_one_that_is_read_is_not() {
+        let mut coverage = Coverage::default();
+        for (id, known) in [("old", Known::Ended), ("kept", Known::Ended), ("a", Known::Reading)] {
+            coverage.note(id, known);
+            coverage.note_ranges([(&id.to_owned(), Some(range(0, 9)))]);
+        }
+        let kept = shard("kept", &[], range(0, 9), false);
+        for audit in 1..AUDITS_TO_FORGET {
+            coverage.audit(std::slice::from_ref(&kept));
+            assert!(coverage.range("old").is_some(), "audit {audit}");
+        }
+        // A listing that lags shows it once more.
+        coverage.audit(&[kept.clone(), shard("old", &[], range(0, 9), false)]);
+        for _ in 0..AUDITS_TO_FORGET {
+            assert!(coverage.range("old").is_some());
+            coverage.audit(std::slice::from_ref(&kept));
+        }
+        assert_eq!(coverage.known.keys().collect::<Vec<_>>(), ["a", "kept"]);
+        assert_eq!(coverage.ranges.keys().collect::<Vec<_>>(), ["a", "kept"]);
     }
 }
