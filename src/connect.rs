@@ -109,6 +109,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         lookups,
         sinks,
         errors: Arc::new(errors),
+        refused: Arc::default(),
         watermarks,
     };
     Ok(Connection { connected, tables })

@@ -79,6 +79,19 @@ impl Secrets {
         self
     }
 
+    /// The whole text, as it may be shown.
+    pub(crate) fn hide_all(text: &str) -> String {
+        let secrets = Secrets::of(text);
+        let mut out = String::new();
+        let mut at = 0;
+        for place in &secrets.places {
+            out.push_str(&text[at..place.start]);
+            out.push_str(MASK);
+            at = place.end;
+        }
+        out + &text[at..]
+    }
+
     /// A message that may quote parts of the text.
     pub(crate) fn hide(&self, message: &str) -> String {
         let mut out = message.to_string();

@@ -54,6 +54,33 @@ fn each_side_of_a_join_and_each_aggregation_is_kept_as_its_hint_says() {
             "SELECT /*+ STATE_TTL('t' = '1 d'), BROADCAST(t) */ DISTINCT t.customer FROM (SELECT customer FROM orders) AS t;",
             vec!["groups are kept 86400000 ms"],
         ),
+        // A hint is of its own SELECT, whether or not that has a name.
+        (
+            "SELECT customer, COUNT(*) FROM (SELECT /*+ STATE_TTL('orders' = '1 d') */ customer FROM orders) GROUP BY customer;",
+            vec![hour],
+        ),
+        (
+            "SELECT COUNT(*) FROM (SELECT /*+ STATE_TTL('orders' = '1 d') */ customer FROM orders),
+               (SELECT /*+ STATE_TTL('customers' = '1 d') */ id FROM customers) WHERE customer = id;",
+            vec!["rows of both sides are kept 3600000 ms"],
+        ),
+        (
+            "SELECT /*+ STATE_TTL('orders' = '1 d') */ id FROM orders WHERE customer IN (SELECT id FROM customers);",
+            vec!["rows of both sides are kept 3600000 ms"],
+        ),
+        // Of two hints about a table the first says, of two in one hint the last.
+        (
+            "SELECT /*+ STATE_TTL('large' = '2 min'), STATE_TTL('large' = '3 min') */ customer, COUNT(*) FROM large GROUP BY customer;",
+            vec!["groups are kept 120000 ms"],
+        ),
+        (
+            "SELECT /*+ STATE_TTL('large' = '2 min', 'large' = '3 min') */ customer, COUNT(*) FROM large GROUP BY customer;",
+            vec!["groups are kept 180000 ms"],
+        ),
+        (
+            "SELECT /*+ STATE_TTL('o' = '1d') */ o.id, u.x FROM orders AS o JOIN customers AS c ON o.id = c.id CROSS JOIN UNNEST(ARRAY[1, 2]) AS u (x);",
+            vec!["rows of the left side are kept 86400000 ms", "those of the right 3600000 ms"],
+        ),
     ] {
         let (shown, notes) = planned(query).unwrap_or_else(|e| panic!("{query}: {e}"));
         for line in lines {

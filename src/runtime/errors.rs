@@ -24,7 +24,7 @@ use crate::sink::{Afterwards, Prepared, Rejected, Sink, SinkError, SinkWriter};
 use crate::who::Who;
 
 /// Log lines about bad input per worker; the error stream has all of them.
-const LOGGED_MAX: u64 = 5;
+pub(crate) const LOGGED_MAX: u64 = 5;
 /// A log line, bytes: some lines on a screen. The error stream has more.
 const LOG_BYTES_MAX: usize = 2 << 10;
 /// A reason, bytes: they quote values, of which the beginning is enough to know what is wrong.
@@ -73,12 +73,17 @@ pub struct ErrorStream {
 
 impl ErrorStream {
     pub fn new(writer: Box<dyn SinkWriter>) -> ErrorStream {
+        ErrorStream::behind(0, writer)
+    }
+
+    /// The same behind others that have told of so many rows.
+    fn behind(count: u64, writer: Box<dyn SinkWriter>) -> ErrorStream {
         ErrorStream {
             writer,
             next_epoch: Vec::new(),
             next_epoch_bytes: 0,
-            count: 0,
-            reported: 0,
+            count,
+            reported: count,
             cut_bytes: 0,
             is_preparing: false,
         }
@@ -226,10 +231,12 @@ const REFUSED_WRITERS: usize = 1 << 32;
 /// Adds rows that sinks refused when they published an epoch, whose part of the stream is published
 /// already, and publishes them too. When that is repeated with the same rows, they are there
 /// already: the writer's number, which is in the file's name, is a checksum of them.
+/// `refused_before`: how many there were in earlier epochs, since the log has the first alone.
 pub(crate) fn publish_refused(
     errors: &dyn Sink,
     epoch: Epoch,
     refused: &[(&str, Rejected)],
+    refused_before: u64,
 ) -> Result<(), SinkError> {
     if refused.is_empty() {
         return Ok(());
@@ -240,7 +247,7 @@ pub(crate) fn publish_refused(
         [*table, row, reason].iter().fold(crc, |crc, text| crc32c_append(crc, text.as_bytes()))
     });
     let writer = errors.writer(REFUSED_WRITERS + checksum as usize, Arc::new(|| {}))?;
-    let mut stream = ErrorStream::new(writer);
+    let mut stream = ErrorStream::behind(refused_before, writer);
     for (table, Rejected { row, reason }) in refused {
         stream.rejected(table, row, reason, BarrierSide::Before)?;
     }

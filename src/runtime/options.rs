@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use super::crash::CrashSchedule;
@@ -27,6 +27,8 @@ pub struct Connected {
     pub sinks: Vec<Arc<dyn Sink>>,
     /// The error stream.
     pub errors: Arc<dyn Sink>,
+    /// How many rows were refused while epochs were published, of which the log has the first.
+    pub refused: Arc<AtomicU64>,
     /// In the order of the plan's sources.
     pub watermarks: Vec<SourceWatermarks>,
 }

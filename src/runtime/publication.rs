@@ -6,6 +6,7 @@
 //! so that it has what they could not publish; all of it may be repeated.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::errors;
 use super::graph::{named_sinks, staged_of};
@@ -21,6 +22,8 @@ pub(crate) struct Publication {
     /// By name, in the order of the plan.
     sinks: Vec<(String, Arc<dyn Sink>, Vec<Staged>)>,
     errors: Arc<dyn Sink>,
+    /// Rows that were refused before, in all publications.
+    refused: Arc<AtomicU64>,
 }
 
 impl Publication {
@@ -33,7 +36,12 @@ impl Publication {
     ) -> Publication {
         let sinks = named_sinks(plan, connected)
             .map(|(name, sink)| (name.to_owned(), sink.clone(), staged_of(staged, name).to_vec()));
-        Publication { epoch, sinks: sinks.collect(), errors: connected.errors.clone() }
+        Publication {
+            epoch,
+            sinks: sinks.collect(),
+            errors: connected.errors.clone(),
+            refused: connected.refused.clone(),
+        }
     }
 
     /// Publishes by [`Sink::commit`] or [`Sink::recommit`], which `publish` calls for each table. Returns how many rows were refused: these
@@ -48,8 +56,10 @@ impl Publication {
             let rows = sink.take_refused().into_iter();
             refused.extend(rows.map(|rejected| (name.as_str(), rejected)));
         }
-        errors::publish_refused(self.errors.as_ref(), self.epoch, &refused)?;
-        Ok(refused.len() as u64)
+        let count = refused.len() as u64;
+        let before = self.refused.fetch_add(count, Ordering::Relaxed);
+        errors::publish_refused(self.errors.as_ref(), self.epoch, &refused, before)?;
+        Ok(count)
     }
 
     /// Hands every sink what it had staged, published or not.
@@ -108,6 +118,7 @@ mod tests {
                 (ERRORS.into(), errors.clone(), vec![]),
             ],
             errors,
+            refused: Arc::default(),
         };
         // The process may be killed before it has noted that it was done.
         for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! What else is in a world: starts at a time, other bounds, rows that the table refuses, a second
 //! result, a lookup, a death between two writes, days of a stream.
 //!
-//! Called by `scenario` when the rest is drawn. What always holds: it draws from a generator of its
+//! Called for each world, whose other parts `scenario` draws. What always holds: it draws from a generator of its
 //! own, and changes nothing of a world into which it brings nothing.
 
 use std::time::Duration;
@@ -11,18 +11,24 @@ use rand_chacha::ChaCha8Rng;
 
 use super::queries::{ENRICHED, Query};
 use super::scenario::{
-    Also, DAY_MS, End, From, Into, Misstart, OnRefusal, START_MS, Scenario, Sent, ToTable, Twist,
-    life, process, turn,
+    Also, DAY_MS, End, From, Into, Misstart, OnRefusal, START_MS, Scenario, ToTable, Twist, life,
+    process, turn,
 };
-use super::table::TableFaults;
+use super::table::{Sent, TableFaults};
 
 const FURTHER: u64 = 0xf07_14e7;
 
 /// Items that hold it are refused: those of one key.
 const REFUSED: &str = "\"rider-0\"";
 
-/// Adds what else there is.
-pub(super) fn add(scenario: &mut Scenario) {
+/// What a seed makes, all of it.
+pub(super) fn scenario(seed: u64) -> Scenario {
+    let mut scenario = Scenario::of(seed);
+    add(&mut scenario);
+    scenario
+}
+
+fn add(scenario: &mut Scenario) {
     let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed ^ FURTHER);
     if rng.random_bool(0.02) {
         last_days(&mut rng, scenario);
@@ -90,12 +96,16 @@ fn bounds(rng: &mut ChaCha8Rng, scenario: &mut Scenario, lasts_ms: i64) {
     if rng.random_bool(0.15) && scenario.processes.len() > 1 {
         let earlier = rng.random_range(1..scenario.processes.len());
         let to_ms = START_MS + rng.random_range(lasts_ms / 3..lasts_ms);
+        let to_ms = match scenario.from {
+            From::Time(from_ms) => to_ms.max(from_ms + 1),
+            From::Horizon | From::Latest => to_ms,
+        };
         scenario.processes[..earlier].iter_mut().for_each(|process| process.to_ms = Some(to_ms));
     }
     if rng.random_bool(0.15) {
         for process in &mut scenario.processes[1..] {
             process.misstart = match rng.random_range(0..6) {
-                0 => Some(Misstart::EarlierEnd),
+                0 if !matches!(scenario.from, From::Time(_)) => Some(Misstart::EarlierEnd),
                 1 => Some(Misstart::WithoutEnd),
                 2 => Some(Misstart::LaterStart),
                 _ => None,

@@ -96,8 +96,6 @@ pub(super) struct Life {
     /// The process that is next.
     number: usize,
     failures: u64,
-    /// The run has finished at an end that is earlier than the job's.
-    is_over: bool,
     /// Processes that were started.
     starts: u64,
     /// The number of its run, as the last process had it.
@@ -135,7 +133,6 @@ impl Life {
             on_gap: OnGap::Refuse,
             number: 0,
             failures: 0,
-            is_over: false,
             starts: 0,
             run_ms: None,
             other_run: 0,
@@ -181,13 +178,9 @@ impl Life {
         self.note(format!("process {number} begins, {}: {process:?}", scenario.query.name));
         match self.process(number, process)? {
             Ended::Finished if process.to_ms.is_some() => {
-                self.is_over = true;
                 self.note("the job has finished at the end that it had".into());
             }
             Ended::Finished => {
-                if self.is_over {
-                    return Err("the run had finished, and went on to a later end".into());
-                }
                 self.note("the job has finished".into());
                 let answer = self.answer()?;
                 if scenario.is_peaceful {
@@ -386,7 +379,12 @@ impl Life {
             {
                 Ok(Ended::Refused("the stream was made again".into()))
             }
-            Err(JobError::Refused(reason)) if self.is_over && reason.contains("has finished") => {
+            // At the end that it had before.
+            Err(JobError::Refused(reason))
+                if number > 0
+                    && self.scenario.processes[number - 1].to_ms != process.to_ms
+                    && reason.contains("has finished") =>
+            {
                 Ok(Ended::Refused(reason))
             }
             // A death between two writes.

@@ -32,7 +32,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use life::Lived;
 use queries::Asked;
-use scenario::{From, Scenario};
+use scenario::From;
 use world::Fault;
 
 use crate::planted::{self, Bug};
@@ -73,7 +73,7 @@ fn live(seed: u64) -> Result<Lived, String> {
 }
 
 fn live_through(seed: u64) -> Result<Lived, String> {
-    let scenario = Scenario::of(seed);
+    let scenario = further::scenario(seed);
     let told = |fault: Fault| format!("{}\n{}", fault.what, fault.trace.join("\n"));
     let lived = world::run(&scenario).map_err(told)?;
     if lived.is_refused {

@@ -12,10 +12,9 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::further;
 use super::queries::{Alignment, QUERIES, Query};
 use super::stream::{Life, Shard, StreamFaults};
-use super::table::TableFaults;
+use super::table::{Sent, TableFaults};
 use crate::connector::kinesis::api::HashRange;
 use crate::connector::kinesis::queue::Record;
 use crate::runtime::crash::CrashPoint;
@@ -38,13 +37,6 @@ pub(super) enum End {
     KilledAtWrite(u64, Sent),
     /// Asked to stop.
     StoppedAtTurn(u64),
-}
-
-/// Whether a write is on its way when its process dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    Yes,
-    No,
 }
 
 /// A start that has other bounds than its run.
@@ -232,7 +224,7 @@ impl Scenario {
         let is_narrow = rng.random_bool(0.3);
         let requests_max = if is_narrow { rng.random_range(1..4) } else { 50 };
         let buffered_max = if is_narrow { rng.random_range(1..4) } else { 10_000 };
-        let mut scenario = Scenario {
+        Scenario {
             seed,
             query,
             alignment,
@@ -255,9 +247,7 @@ impl Scenario {
             also: Also::Nothing,
             lasts_days: false,
             is_peaceful: false,
-        };
-        further::add(&mut scenario);
-        scenario
+        }
     }
 
     /// The same for the job with the corrected query, which is run by these processes.

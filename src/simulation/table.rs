@@ -29,7 +29,6 @@ use held::{Table, get, is_own, is_tombstone, json, only};
 
 use super::executor::Sim;
 use super::open_calls::OpenCalls;
-use super::scenario::Sent;
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
     Answer, Attributes, BATCH_KEYS_MAX, BUFFER_BYTES_MAX, CALL_TIMEOUT, Described, Failure, Found,
@@ -423,6 +422,13 @@ pub(crate) struct Caller {
     pub buffer_bytes_max: usize,
     /// It dies at one of its writes.
     pub dies: Option<Arc<Dies>>,
+}
+
+/// Whether a write is on its way when its process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    Yes,
+    No,
 }
 
 /// A process that dies at one of its writes.

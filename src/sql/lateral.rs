@@ -11,7 +11,8 @@
 //! LATERAL (SELECT n, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS r FROM t) WHERE r <= 3 AND k = o.k)
 //! ```
 //!
-//! What always holds: a subquery that is none of these is refused.
+//! What always holds: a subquery that is none of these is refused, and so is one with an aggregate of
+//! the rows of each row whose join would have another meaning.
 
 use std::sync::Arc;
 
@@ -35,7 +36,10 @@ const NUMBER: &str = "(number)";
 /// Makes joinable what can be.
 pub(crate) fn as_flink_joins(plan: LogicalPlan) -> Result<LogicalPlan> {
     let node = |plan| match plan {
-        LogicalPlan::Subquery(lateral) => of_subquery(lateral, numbered),
+        LogicalPlan::Subquery(lateral) => {
+            check_aggregates(&lateral.subquery)?;
+            of_subquery(lateral, numbered)
+        }
         LogicalPlan::Join(join) if join.join_type == JoinType::Inner => {
             let right = join.right.as_ref().clone().transform_down(|plan| match plan {
                 LogicalPlan::Subquery(lateral) => {
@@ -65,6 +69,37 @@ fn of_subquery(
         })),
         None => Transformed::no(LogicalPlan::Subquery(lateral)),
     })
+}
+
+/// Refuses an aggregate without GROUP BY of the rows of each row, unless it is what the subquery
+/// gives: what another node makes of its row of no rows is known to no join.
+fn check_aggregates(subquery: &LogicalPlan) -> Result<()> {
+    let mut plan = subquery;
+    while let LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) = plan {
+        plan = plan.inputs()[0];
+    }
+    if let LogicalPlan::Aggregate(aggregate) = plan
+        && aggregate.group_expr.is_empty()
+    {
+        plan = aggregate.input.as_ref();
+        if let LogicalPlan::Filter(filter) = plan {
+            plan = filter.input.as_ref();
+        }
+        if !plan.all_out_ref_exprs().is_empty() {
+            return plan_err!(
+                "{REFUSED}: the row before it may stand in the WHERE of its aggregate alone"
+            );
+        }
+    }
+    plan.apply(|node| match node {
+        LogicalPlan::Aggregate(aggregate)
+            if aggregate.group_expr.is_empty() && !node.all_out_ref_exprs().is_empty() =>
+        {
+            plan_err!("{REFUSED}: an aggregate of the rows of each row may be all that it gives, and not under DISTINCT, GROUP BY or another aggregate")
+        }
+        _ => Ok(TreeNodeRecursion::Continue),
+    })?;
+    Ok(())
 }
 
 /// An aggregate without GROUP BY, grouped by what its rows have in common with the row before it: so
@@ -143,7 +178,9 @@ fn bounds(limit: &Limit) -> Result<Option<(i64, i64)>> {
     else {
         return Ok(None);
     };
-    Ok(i64::try_from(skip).ok().zip(i64::try_from(fetch).ok()).map(|(s, f)| (s + 1, s + f)))
+    let ends = i64::try_from(skip).ok().zip(i64::try_from(fetch).ok());
+    // Whoever asks for more rows than there are numbers gets all that come.
+    Ok(ends.and_then(|(skip, fetch)| Some((skip.checked_add(1)?, skip.saturating_add(fetch)))))
 }
 
 /// What a condition sets equal to the row before the subquery.

@@ -6,6 +6,7 @@
 //! hint names relations of its own FROM; of LOOKUP nothing changes a result, and what is of no
 //! effect is told.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const STATE_TTL: &str = "STATE_TTL";
 const LOOKUP: &str = "LOOKUP";
 /// Begins the second name of a relation with a state TTL, before its milliseconds. No SQL name does.
 const MARK: &str = "(state ttl) ";
+/// Begins the name of a subquery that has none, before its number.
+const BLOCK: &str = "(subquery) ";
 
 /// One hint.
 struct Hint {
@@ -207,6 +210,9 @@ fn body(body: &mut SetExpr) -> Result<(), SqlError> {
 }
 
 fn of_select(select: &mut Select) -> Result<(), SqlError> {
+    close_blocks(select);
+    // Of two hints about a relation the first says, within one hint the last.
+    let mut marked: BTreeSet<String> = BTreeSet::new();
     let start = select.select_token.0.span.start;
     let place = (start.line > 0).then_some(TextPlace { line: start.line, column: start.column });
     for comment in std::mem::take(&mut select.optimizer_hints) {
@@ -217,9 +223,13 @@ fn of_select(select: &mut Select) -> Result<(), SqlError> {
         for hint in parse(&comment.text).map_err(wrong)? {
             match hint.name.as_str() {
                 STATE_TTL => {
-                    for (name, ttl) in ttls(&hint).map_err(wrong)? {
+                    let of_hint: BTreeMap<String, Duration> =
+                        ttls(&hint).map_err(wrong)?.into_iter().collect();
+                    for (name, ttl) in of_hint {
                         let found = relation(&mut select.from, &name, &hint).map_err(wrong)?;
-                        mark(found, &name, ttl);
+                        if marked.insert(name.clone()) {
+                            mark(found, &name, ttl);
+                        }
                     }
                 }
                 LOOKUP => {
@@ -233,6 +243,24 @@ fn of_select(select: &mut Select) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Gives subqueries without a name one where a hint of theirs would be taken for one of this SELECT.
+fn close_blocks(select: &mut Select) {
+    for (number, relation) in relations(&mut select.from).into_iter().enumerate() {
+        let TableFactor::Derived { subquery, alias: alias @ None, .. } = relation else { continue };
+        let SetExpr::Select(inner) = subquery.body.as_mut() else { continue };
+        if relations(&mut inner.from).into_iter().any(|r| is_marked(r)) {
+            let name = Ident::with_quote('`', format!("{BLOCK}{number}"));
+            *alias = Some(TableAlias { explicit: true, name, columns: vec![], at: None });
+        }
+    }
+}
+
+fn is_marked(relation: &TableFactor) -> bool {
+    let TableFactor::NestedJoin { table_with_joins, .. } = relation else { return false };
+    let inner = &table_with_joins.relation;
+    name_of(inner).is_some_and(|name| name.starts_with(MARK))
+}
+
 /// The relation of a FROM that a hint names.
 fn relation<'a>(
     from: &'a mut [TableWithJoins],
@@ -240,23 +268,42 @@ fn relation<'a>(
     hint: &Hint,
 ) -> Result<&'a mut TableFactor, String> {
     let is_named = |relation: &&mut TableFactor| name_of(relation).is_some_and(|own| own == name);
-    let names: Vec<String> = relations(from).filter_map(|r| name_of(r)).collect();
-    relations(from).find(is_named).ok_or_else(|| {
+    let names: Vec<String> = relations(from).iter().filter_map(|r| name_of(r)).collect();
+    relations(from).into_iter().find(is_named).ok_or_else(|| {
         let (kind, names) = (&hint.name, names.join(", "));
         format!("the hint {kind} names '{name}', which is not in the FROM of its SELECT ({names})")
     })
 }
 
-fn relations(from: &mut [TableWithJoins]) -> impl Iterator<Item = &mut TableFactor> {
-    from.iter_mut().flat_map(|table| {
-        std::iter::once(&mut table.relation).chain(table.joins.iter_mut().map(|j| &mut j.relation))
-    })
+/// The relations of a FROM, those beside an UNNEST or under a MATCH_RECOGNIZE among them.
+fn relations(from: &mut [TableWithJoins]) -> Vec<&mut TableFactor> {
+    let mut all = Vec::new();
+    from.iter_mut().for_each(|table| of_table(table, &mut all));
+    all
+}
+
+fn of_table<'a>(table: &'a mut TableWithJoins, all: &mut Vec<&'a mut TableFactor>) {
+    of_factor(&mut table.relation, all);
+    table.joins.iter_mut().for_each(|join| of_factor(&mut join.relation, all));
+}
+
+fn of_factor<'a>(factor: &'a mut TableFactor, all: &mut Vec<&'a mut TableFactor>) {
+    match factor {
+        TableFactor::Unpivot { table, .. } | TableFactor::MatchRecognize { table, .. } => {
+            of_factor(table, all);
+        }
+        TableFactor::NestedJoin { table_with_joins, alias: None } => {
+            of_table(table_with_joins, all);
+        }
+        factor => all.push(factor),
+    }
 }
 
 /// What columns of a relation are called by.
 fn name_of(relation: &TableFactor) -> Option<String> {
     let (TableFactor::Table { alias, .. }
     | TableFactor::Derived { alias, .. }
+    | TableFactor::TableFunction { alias, .. }
     | TableFactor::NestedJoin { alias, .. }) = relation
     else {
         return None;
@@ -274,6 +321,7 @@ fn name_of(relation: &TableFactor) -> Option<String> {
 fn mark(relation: &mut TableFactor, name: &str, ttl: Duration) {
     let (TableFactor::Table { alias, .. }
     | TableFactor::Derived { alias, .. }
+    | TableFactor::TableFunction { alias, .. }
     | TableFactor::NestedJoin { alias, .. }) = &mut *relation
     else {
         return;

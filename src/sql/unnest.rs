@@ -317,6 +317,7 @@ impl Unnest {
                 format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
             return Err(flink_types::at(datafusion_common::DataFusionError::Plan(message), &value));
         };
+        let is_of_one_column = types.len() == 1;
         if clauses.ordinality {
             types.push((Some("ORDINALITY".into()), DataType::Int32));
         }
@@ -333,6 +334,8 @@ impl Unnest {
         for (at, (own, data_type)) in types.into_iter().enumerate() {
             // An element that is no row is called as its table is.
             let called = names.1.clone().filter(|name| name != ALONE);
+            // So is a row of one column, as any table of one column that has a name is in Flink.
+            let own = own.filter(|_| at > 0 || !is_of_one_column || called.is_none());
             let of_table = || called.unwrap_or_else(|| format!("EXPR${at}"));
             let name = names.0.get(at).cloned().or(own).unwrap_or_else(of_table);
             fields.push((qualifier.clone(), Arc::new(Field::new(name, data_type, true))));

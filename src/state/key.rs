@@ -32,7 +32,7 @@ use arrow::array::{
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -110,13 +110,15 @@ pub(crate) fn is_row_type(data_type: &DataType) -> bool {
 /// Payload bytes of a fixed-width type.
 pub(super) fn fixed_width(data_type: &DataType) -> Option<usize> {
     Some(match data_type {
-        DataType::Boolean | DataType::Int8 => 1,
-        DataType::Int16 => 2,
+        // Numbers without a sign are those of grouping sets.
+        DataType::Boolean | DataType::Int8 | DataType::UInt8 => 1,
+        DataType::Int16 | DataType::UInt16 => 2,
         DataType::Int32
+        | DataType::UInt32
         | DataType::Date32
         | DataType::Time32(TimeUnit::Millisecond)
         | DataType::Float32 => 4,
-        DataType::Int64 | DataType::Float64 => 8,
+        DataType::Int64 | DataType::UInt64 | DataType::Float64 => 8,
         DataType::Timestamp(
             TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
             _,
@@ -206,6 +208,10 @@ fn encode_column(column: &ArrayRef, rows: usize, out: &mut [u8], cursor: &mut [u
         }};
     }
     match column.data_type() {
+        DataType::UInt8 => fixed!(UInt8Type, |v: u8| v.to_be_bytes()),
+        DataType::UInt16 => fixed!(UInt16Type, |v: u16| v.to_be_bytes()),
+        DataType::UInt32 => fixed!(UInt32Type, |v: u32| v.to_be_bytes()),
+        DataType::UInt64 => fixed!(UInt64Type, |v: u64| v.to_be_bytes()),
         DataType::Int8 => fixed!(Int8Type, |v: i8| (v ^ i8::MIN).to_be_bytes()),
         DataType::Int16 => fixed!(Int16Type, |v: i16| (v ^ i16::MIN).to_be_bytes()),
         DataType::Int32 => fixed!(Int32Type, |v: i32| (v ^ i32::MIN).to_be_bytes()),
@@ -309,6 +315,10 @@ pub(super) fn decode_column(
         }};
     }
     Ok(match data_type {
+        DataType::UInt8 => fixed!(UInt8Type, u8, |v: u8| v),
+        DataType::UInt16 => fixed!(UInt16Type, u16, |v: u16| v),
+        DataType::UInt32 => fixed!(UInt32Type, u32, |v: u32| v),
+        DataType::UInt64 => fixed!(UInt64Type, u64, |v: u64| v),
         DataType::Int8 => fixed!(Int8Type, i8, |v: i8| v ^ i8::MIN),
         DataType::Int16 => fixed!(Int16Type, i16, |v: i16| v ^ i16::MIN),
         DataType::Int32 => fixed!(Int32Type, i32, |v: i32| v ^ i32::MIN),

@@ -88,14 +88,19 @@ impl Sender {
         Ok(())
     }
 
+    /// Whoever waits for room learns at its next push what made all writing impossible.
     pub fn has_room(&self) -> bool {
         let lanes = self.lanes();
+        if lanes.failure.is_some() {
+            return true;
+        }
         lanes.bytes < self.config.bytes_max && lanes.items < self.config.items_max
     }
 
     /// The same for what comes before a barrier, which stages what is held.
     pub fn has_room_before_barrier(&self) -> bool {
-        self.lanes().bytes < STAGED_BUFFERS_MAX * self.config.bytes_max
+        let lanes = self.lanes();
+        lanes.failure.is_some() || lanes.bytes < STAGED_BUFFERS_MAX * self.config.bytes_max
     }
 
     /// What it occupies.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::DataType;
 
 use super::RankSpec;
@@ -79,7 +79,9 @@ impl Rank {
                 new_null_array(&DataType::Int64, out.changes.len())
             });
         }
-        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
+        // Of a query that wants none of the columns only the number of rows is left.
+        let options = RecordBatchOptions::new().with_row_count(Some(out.changes.len()));
+        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
         // Windows behind are closed for a change as they are for the row that caused it.
         let watermarks_ms = rows

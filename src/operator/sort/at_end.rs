@@ -5,7 +5,7 @@
 //! there leave, a page at a time. After that nothing comes out any more, also when a checkpoint of
 //! that time is gone on from.
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
 
 use super::counts::Counts;
@@ -147,7 +147,9 @@ impl Steps for AtEnd {
         let types: Vec<DataType> =
             self.spec.rows.fields().iter().map(|f| f.data_type().clone()).collect();
         let columns = decode_keys(&types, rows.iter().map(AsRef::as_ref))?;
-        let batch = RecordBatch::try_new(self.spec.rows.clone(), columns)?;
+        // Of a query that wants none of the columns only the number of rows is left.
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        let batch = RecordBatch::try_new_with_options(self.spec.rows.clone(), columns, &options)?;
         cx.out.push(Event::Rows(Rows::new(batch)));
         Ok(())
     }

@@ -207,7 +207,11 @@ impl Lowering<'_> {
             is_timeless,
             ..Fragment::new(chain, &join.schema)
         };
-        let ttls = [&join.left, &join.right].map(|input| self.state_ttl(input));
+        // IN and EXISTS have no hints: in Flink those of the SELECT around them are of its own joins.
+        let ttls = match kind {
+            JoinKind::Semi | JoinKind::Anti => [(); 2].map(|()| self.state_ttl_unhinted()),
+            _ => [&join.left, &join.right].map(|input| self.state_ttl(input)),
+        };
         if ttls.iter().any(Option::is_none) && !self.is_batch() {
             self.note_unbounded_join();
         }
@@ -218,10 +222,12 @@ impl Lowering<'_> {
     /// How long the rows of an input are kept: as its hint says, else as the job does. In a batch all
     /// of them, to its end.
     pub(super) fn state_ttl(&self, input: &LogicalPlan) -> Option<Duration> {
-        if self.is_batch() {
-            return None;
-        }
-        ttl_of(input).unwrap_or(self.config.state_ttl)
+        let of_job = self.state_ttl_unhinted();
+        if self.is_batch() { of_job } else { ttl_of(input).unwrap_or(of_job) }
+    }
+
+    fn state_ttl_unhinted(&self) -> Option<Duration> {
+        if self.is_batch() { None } else { self.config.state_ttl }
     }
 
     /// Has the rows of both sides come together by the join's keys. Returns the chain that has them.

@@ -304,8 +304,12 @@ impl Lowering<'_> {
         let fragment = self.plan(sorted, Above::default())?;
         let fragment = self.assign_windows(fragment, Late::Kept)?;
         let order = sort_columns(&fragment, by)?;
-        let bound =
-            NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
+        let bound = NumberBound {
+            start: skip.saturating_add(1),
+            end: skip.saturating_add(fetch),
+            with_number: false,
+            rest: None,
+        };
         let schema = fragment.schema.clone();
         let mut best =
             self.rank(fragment, vec![], order.clone(), &bound, &schema, Number::Absent)?;

@@ -135,6 +135,7 @@ impl Binder {
         self.must_be_view(name)?;
         let plan = apart(self.names.query(query, source)?)?;
         self.names.catalog.views.insert(name.value.clone(), plan);
+        self.note_text(name, source);
         Ok(())
     }
 
@@ -143,6 +144,9 @@ impl Binder {
         self.must_be_new(to)?;
         if let Some(plan) = self.names.catalog.views.remove(&name.value) {
             self.names.catalog.views.insert(to.value.clone(), plan);
+        }
+        if let Some(text) = self.view_texts.remove(&name.value) {
+            self.view_texts.insert(to.value.clone(), text);
         }
         Ok(())
     }

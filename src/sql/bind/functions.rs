@@ -7,7 +7,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion_expr::ExprSchemable;
-use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident};
+use sqlparser::ast::{CastKind, DataType as SqlType, Expr as SqlExpr, Ident};
 
 use super::Binder;
 use super::names::{Names, OfFile};
@@ -139,7 +139,13 @@ impl Declared<'_> {
             let error = SqlError::new(message).at(Some(self.place));
             return Err(error.help("write the type that it gives, or a CAST"));
         }
-        let body = implicit_cast(body, &returns, &schema).map_err(of_plan)?;
+        // The length or the precision that RETURNS names is known to a cast alone.
+        let body = match is_exact(self.returns) {
+            true => names
+                .expression(&cast(self.body, self.returns), &schema, None, &body_source)
+                .map_err(|e| self.or_recursion(e))?,
+            false => implicit_cast(body, &returns, &schema).map_err(of_plan)?,
+        };
         Ok(SqlFunction::new(self.name.value.clone(), parameters, body, returns))
     }
 
@@ -152,6 +158,21 @@ impl Declared<'_> {
         SqlError::new(format!("function {} calls itself", self.name.value))
             .at(error.place)
             .help("a body names functions that are declared before it")
+    }
+}
+
+/// Whether a type has a length or a precision.
+fn is_exact(sql_type: &SqlType) -> bool {
+    sql_type.to_string().contains('(')
+}
+
+fn cast(body: &SqlExpr, to: &SqlType) -> SqlExpr {
+    SqlExpr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(body.clone()),
+        data_type: to.clone(),
+        array: false,
+        format: None,
     }
 }
 
@@ -181,6 +202,18 @@ mod tests {
              SELECT (b + 1) + (b + 1) AS r FROM t;
              SELECT s FROM t WHERE twice(a) > 4 GROUP BY s HAVING plus(COUNT(*), 1) > 2;
              SELECT s FROM t WHERE CAST(a AS BIGINT) + CAST(a AS BIGINT) > 4 GROUP BY s HAVING COUNT(*) + 1 > 2;",
+        );
+        assert_eq!(found[0], found[1]);
+        assert_eq!(found[2], found[3]);
+    }
+
+    #[test]
+    fn the_length_of_a_result_is_kept() {
+        let found = plans(
+            "CREATE FUNCTION f(x STRING) RETURNS VARCHAR(3) RETURN x || 'y';
+             CREATE FUNCTION g(x TIMESTAMP(3)) RETURNS TIMESTAMP(0) RETURN x;
+             SELECT f(s) AS r FROM t; SELECT CAST(s || 'y' AS VARCHAR(3)) AS r FROM t;
+             SELECT g(ts) AS r FROM t; SELECT CAST(ts AS TIMESTAMP(0)) AS r FROM t;",
         );
         assert_eq!(found[0], found[1]);
         assert_eq!(found[2], found[3]);

@@ -131,7 +131,9 @@ impl Binder {
                 if !if_not_exists {
                     self.must_be_new(name)?;
                 }
-                self.note_text(name, source);
+                if !self.names.catalog.views.contains_key(&name.value) {
+                    self.note_text(name, source);
+                }
                 self.create_view(name, columns, query, source)
             }
             Statement::Insert { table, partition, columns, query } => {

@@ -11,7 +11,7 @@ use sqlparser::ast::Ident;
 use super::names::OfFile;
 use super::{Binder, insert};
 use crate::engine_words::in_sql;
-use crate::secret::shown;
+use crate::secret::{Secrets, shown};
 use crate::sql::catalog::{Column, ColumnKind, Table, is_proctime, is_rowtime};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::clock;
@@ -68,7 +68,7 @@ fn names(header: &'static str, names: impl IntoIterator<Item = String>) -> Answe
 impl Binder {
     /// Keeps the text of a view.
     pub(super) fn note_text(&mut self, name: &Ident, source: &Source<'_>) {
-        self.view_texts.insert(name.value.clone(), text_of(source));
+        self.view_texts.insert(name.value.clone(), Secrets::hide_all(&text_of(source)));
     }
 
     pub(super) fn show(
@@ -106,6 +106,10 @@ impl Binder {
             },
             Show::CreateView(name) => match self.view_texts.get(&name.value) {
                 Some(text) if catalog.views.contains_key(&name.value) => Answer::Text(text.clone()),
+                _ if catalog.tables.contains_key(&name.value) => {
+                    let error = SqlError::new(format!("'{}' is a table", name.value));
+                    return Err(error.at(place_of(name)).help("write SHOW CREATE TABLE"));
+                }
                 _ => return self.not_there(name, placed),
             },
             Show::Columns(name) => match self.columns(name) {
@@ -403,6 +407,24 @@ mod tests {
         let again = table.replace("`orders`", "`again`");
         assert_eq!(bind(&again).expect("it is a declaration").catalog.tables.len(), 1);
         assert_eq!(found[1], Answer::Text("CREATE VIEW v AS SELECT id, ts FROM orders".into()));
+    }
+
+    #[test]
+    fn a_view_is_shown_as_it_is_by_now_without_secrets() {
+        let found = answers(&format!(
+            "{TABLES} CREATE VIEW IF NOT EXISTS v AS SELECT 1 AS one; SHOW CREATE VIEW v;
+             ALTER VIEW v AS SELECT id FROM orders /*+ OPTIONS('password' = 'sesame') */; SHOW CREATE VIEW v;
+             ALTER VIEW v RENAME TO w; SHOW CREATE VIEW w;"
+        ));
+        let text = |at: usize| found[at].to_string();
+        assert!(text(0).contains("SELECT id, ts FROM orders"), "{found:?}");
+        assert!(
+            text(1).contains("'password' = '****'") && !text(1).contains("sesame"),
+            "{found:?}"
+        );
+        assert_eq!(text(2), text(1));
+        let error = bind(&format!("{TABLES} SHOW CREATE VIEW orders;")).err().expect("no view");
+        assert!(error.message.contains("is a table"), "{error:?}");
     }
 
     #[test]
