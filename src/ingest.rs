@@ -27,7 +27,7 @@ use crate::record::{Places, RawBatch, Unusable};
 use crate::sql::functions::clock;
 use crate::sql::hints;
 use crate::time::Watermark;
-use crate::unpack::Unpack;
+use crate::unpack::{Counts, Unpack, Unpacked};
 
 /// How rows of a source table are made, resolved.
 #[derive(Clone)]
@@ -84,6 +84,8 @@ pub struct Ingested {
     pub skipped: u64,
     /// Fields that are NULL for the same reason.
     pub nulled: u64,
+    /// What the steps have to tell.
+    pub counts: Counts,
 }
 
 impl Ingested {
@@ -105,14 +107,14 @@ pub struct Decoding {
 
 impl Decoding {
     /// The batch that the decoder is to read, and what could not be opened.
-    fn unpack(&mut self, raw: RawBatch) -> (RawBatch, Vec<Unusable<'static>>) {
-        let mut unopened = Vec::new();
-        let opened = self.steps.iter_mut().fold(raw, |raw, step| {
-            let unpacked = step.unpack(raw);
-            unopened.extend(unpacked.unusable);
-            unpacked.raw
-        });
-        (opened, unopened)
+    fn unpack(&mut self, raw: RawBatch) -> Unpacked {
+        let unpacked = Unpacked { raw, ..Unpacked::default() };
+        self.steps.iter_mut().fold(unpacked, |mut before, step| {
+            let Unpacked { raw, unusable, counts } = step.unpack(before.raw);
+            before.unusable.extend(unusable);
+            before.counts.add(counts);
+            Unpacked { raw, ..before }
+        })
     }
 }
 
@@ -164,7 +166,7 @@ impl Ingest {
         split: SplitMarks,
         now_ms: i64,
     ) -> Result<Ingested, String> {
-        let (raw, unopened) = self.decoding.unpack(raw);
+        let Unpacked { raw, unusable: unopened, counts } = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
         let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
         let mut origins = Origins { records: decoded.record_of_row, parts: decoded.parts };
@@ -174,7 +176,16 @@ impl Ingest {
                 Ok(columns) => {
                     let (rows, watermark) =
                         self.mark(columns, split, &raw.places, &mut bad, &origins)?;
-                    return Ok(Ingested { rows, watermark, unopened, raw, bad, skipped, nulled });
+                    return Ok(Ingested {
+                        rows,
+                        watermark,
+                        unopened,
+                        raw,
+                        bad,
+                        skipped,
+                        nulled,
+                        counts,
+                    });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
@@ -192,7 +203,7 @@ impl Ingest {
     /// The first watermark that these records lead to, if any can be read: for a split that is not
     /// open yet.
     pub(crate) fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
-        let (raw, _) = self.decoding.unpack(raw);
+        let raw = self.decoding.unpack(raw).raw;
         let decoded = self.decoding.decoder.decode(&raw);
         let unread = SplitMarks { watermark: Watermark::NONE, rows: 0 };
         let whole = Origins { records: None, parts: None };

@@ -32,6 +32,7 @@ use super::error::{ConnectError, place};
 use super::{Bounds, Connector, Environment, Reads, Writes, formats, metadata_keys};
 use crate::aws;
 use crate::aws::clock::ServerClock;
+use crate::config::Aggregation;
 use crate::options::OptionSpec;
 use crate::plan::connectors::{RowsTaken, Uses};
 use crate::plan::physical::{SinkPlan, SourcePlan};
@@ -45,6 +46,7 @@ use api::Streams;
 use client::Aws;
 pub use options::{InitPosition, KinesisOptions};
 use sink_options::{Partitioner, SinkOptions};
+use source::KeysOfShards;
 pub use source::{KinesisSource, METADATA_KEYS};
 pub use writer::KinesisWriter;
 
@@ -123,7 +125,11 @@ impl Reads for Kinesis {
             env.clock.clone(),
             env.tasks.clone(),
         )?;
-        Ok(Arc::new(source))
+        let keys = match env.config.aggregation(hints::base_name(&table.name)) {
+            Aggregation::KplStrict => KeysOfShards::AtStart,
+            Aggregation::Kpl | Aggregation::None => KeysOfShards::WhenFound,
+        };
+        Ok(Arc::new(source.with_keys_of_shards(keys)))
     }
 
     fn takes_bounds(&self) -> bool {
