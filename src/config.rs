@@ -39,6 +39,8 @@ pub struct Config {
     pub compressed_records: BTreeMap<String, Compression>,
     /// Tables for which it is said whether their records may be aggregates of several.
     pub aggregated_records: BTreeMap<String, Aggregation>,
+    /// Table name to what is around each of its records.
+    pub envelopes: BTreeMap<String, Envelope>,
     /// Table name to how far its rows' times may lie ahead of their records' arrival; zero: any way.
     pub ahead_max: BTreeMap<String, Duration>,
     /// A group without a window is forgotten when it got no row for so long. None: never.
@@ -54,6 +56,7 @@ pub struct Config {
 /// How producers compressed each record of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
+    None,
     Gzip,
     Zstd,
 }
@@ -61,8 +64,32 @@ pub enum Compression {
 impl Compression {
     pub fn name(self) -> &'static str {
         match self {
+            Compression::None => "none",
             Compression::Gzip => "gzip",
             Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// What a service puts around the records that it sends to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    CloudWatchLogs,
+    EventBridge,
+    Dms,
+    Iot,
+}
+
+impl Envelope {
+    const ALL: [Envelope; 4] =
+        [Envelope::CloudWatchLogs, Envelope::EventBridge, Envelope::Dms, Envelope::Iot];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Envelope::CloudWatchLogs => "cloudwatch-logs",
+            Envelope::EventBridge => "eventbridge",
+            Envelope::Dms => "dms",
+            Envelope::Iot => "iot",
         }
     }
 }
@@ -172,7 +199,7 @@ const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 /// Changes on the way to the end are seen by nobody, so few of them are made.
 const BATCH_BUNDLE_ROWS: usize = 1 << 16;
 
-const KNOWN: [(&str, &str); 23] = [
+const KNOWN: [(&str, &str); 24] = [
     (
         RUNTIME_MODE,
         "streaming or batch: results once, when all input has been read (default: streaming)",
@@ -240,6 +267,11 @@ const KNOWN: [(&str, &str); 23] = [
         "none, gzip or zstd: how producers compressed each record of a stream (default: none)",
     ),
     (
+        "paceline.<table>.envelope",
+        "none, cloudwatch-logs, eventbridge, dms or iot: what a service put around each record of a stream; its fields are metadata, such \
+         as METADATA FROM 'envelope.logGroup' (default: none)",
+    ),
+    (
         "paceline.<table>.aggregation",
         "kpl, kpl-strict or none: whether records of a stream may be aggregates of the Kinesis Producer Library, and with kpl-strict \
          what is in one is left out where its key belongs to another shard; a table that is written: kpl writes such (default: kpl when \
@@ -290,6 +322,7 @@ impl Config {
             many_records: BTreeSet::new(),
             compressed_records: BTreeMap::new(),
             aggregated_records: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
             ahead_max: BTreeMap::new(),
             state_ttl: None,
             bundle_rows: None,
@@ -381,16 +414,24 @@ impl Config {
                 Some((table, "seed")) => {
                     self.seeds.insert(table.to_string(), number(0, u64::MAX)?);
                 }
-                Some((table, "compression")) => match value {
-                    "gzip" => {
-                        self.compressed_records.insert(table.to_string(), Compression::Gzip);
-                    }
-                    "zstd" => {
-                        self.compressed_records.insert(table.to_string(), Compression::Zstd);
-                    }
-                    "none" => {}
-                    _ => return Err("expected none, gzip or zstd".into()),
-                },
+                Some((table, "compression")) => {
+                    let known = [Compression::None, Compression::Gzip, Compression::Zstd];
+                    let found = known.into_iter().find(|c| c.name() == value);
+                    let compression = found.ok_or("expected none, gzip or zstd")?;
+                    self.compressed_records.insert(table.to_string(), compression);
+                }
+                Some((table, "envelope")) => {
+                    let envelope = match value {
+                        "none" => None,
+                        _ => Some(
+                            Envelope::ALL
+                                .into_iter()
+                                .find(|e| e.name() == value)
+                                .ok_or("expected none, cloudwatch-logs, eventbridge, dms or iot")?,
+                        ),
+                    };
+                    self.envelopes.extend(envelope.map(|e| (table.to_string(), e)));
+                }
                 Some((table, "aggregation")) => {
                     let known = [Aggregation::Kpl, Aggregation::KplStrict, Aggregation::None];
                     let found = known.into_iter().find(|a| a.name() == value);
@@ -445,7 +486,7 @@ fn mode(value: &str) -> Result<RuntimeMode, String> {
 /// The table, and what is set for it: `paceline.<table>.sample`.
 fn of_table(key: &str) -> Option<(&str, &str)> {
     let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
-    ["sample", "seed", "records", "compression", "aggregation", "max-ahead"]
+    ["sample", "seed", "records", "compression", "aggregation", "envelope", "max-ahead"]
         .contains(&what)
         .then_some((table, what))
 }

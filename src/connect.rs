@@ -65,7 +65,8 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
         let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config))
             .map_err(|e| place(e, &plan.table))?;
-        let steps = if is_sample { Steps::default() } else { Steps::of(plan, env.config, env.connectors)? };
+        let steps =
+            if is_sample { Steps::default() } else { Steps::of(plan, env.config, env.connectors)? };
         // Made once here, so that what fails does so now.
         steps.make().map_err(|e| config_error(&plan.table, e))?;
         // Made once here, so that an unsupported column is an error now.

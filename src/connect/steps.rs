@@ -3,13 +3,17 @@
 //! Called by `connect` when a job starts, and for `check`. What always holds: a setting that a
 //! table's connector has no use for is an error.
 
-use crate::config::{Aggregation, Compression, Config};
+use arrow::datatypes::DataType;
+
+use crate::config::{Aggregation, Compression, Config, Envelope};
 use crate::connector::error::config_error;
 use crate::connector::{ConnectError, Connectors, metadata_keys};
 use crate::plan::physical::SourcePlan;
+use crate::sql::catalog::ColumnKind;
 use crate::sql::hints;
 use crate::unpack::Unpack;
 use crate::unpack::compressed::Compressed;
+use crate::unpack::envelope::{Field, METADATA, Opener};
 use crate::unpack::kpl::{Kpl, Misplaced};
 
 /// The steps of a table, in their order: what lies outside is opened first.
@@ -17,6 +21,8 @@ use crate::unpack::kpl::{Kpl, Misplaced};
 pub(super) struct Steps {
     aggregation: Option<Misplaced>,
     compression: Option<Compression>,
+    envelope: Option<(Envelope, Vec<Field>)>,
+    /// The keys of the source's metadata.
     metadata: Vec<String>,
 }
 
@@ -36,13 +42,19 @@ impl Steps {
                 let key = format!("'paceline.{table}.{key}' = '{value}'");
                 Err(config_error(&plan.table, format!("{key}: {reason}")))
             };
-            return match (compression, aggregation) {
-                (Some(compression), _) => refused(
+            let compression = compression.filter(|c| *c != Compression::None);
+            return match (compression, aggregation, config.envelopes.get(table)) {
+                (_, _, Some(envelope)) => refused(
+                    "envelope",
+                    envelope.name(),
+                    "records of this connector are in no envelopes; those of Kinesis streams may be",
+                ),
+                (Some(compression), ..) => refused(
                     "compression",
                     compression.name(),
                     "records of this connector are never compressed; a file whose name ends in .gz is read as what it is",
                 ),
-                (_, Some(aggregation)) if aggregation != Aggregation::None => refused(
+                (_, Some(aggregation), _) if aggregation != Aggregation::None => refused(
                     "aggregation",
                     aggregation.name(),
                     "records of this connector are no aggregates; those of Kinesis streams may be",
@@ -50,14 +62,28 @@ impl Steps {
                 _ => Ok(Steps::default()),
             };
         }
+        let envelope = config.envelopes.get(table).copied();
+        // Subscriptions compress what they send.
+        let implied = (envelope == Some(Envelope::CloudWatchLogs)).then_some(Compression::Gzip);
+        let (of_envelope, metadata): (Vec<_>, Vec<_>) = metadata_keys(plan)
+            .into_iter()
+            .zip(types_of_metadata(plan))
+            .enumerate()
+            .partition(|(_, (key, _))| envelope.is_some() && key.starts_with(METADATA));
+        let fields = of_envelope.into_iter().map(|(index, (key, data_type))| Field {
+            index,
+            name: key[METADATA.len()..].to_string(),
+            data_type,
+        });
         Ok(Steps {
             aggregation: match aggregation.unwrap_or_default() {
                 Aggregation::Kpl => Some(Misplaced::Kept),
                 Aggregation::KplStrict => Some(Misplaced::Dropped),
                 Aggregation::None => None,
             },
-            compression,
-            metadata: metadata_keys(plan),
+            compression: compression.or(implied),
+            envelope: envelope.map(|envelope| (envelope, fields.collect())),
+            metadata: metadata.into_iter().map(|(_, (key, _))| key).collect(),
         })
     }
 
@@ -70,8 +96,20 @@ impl Steps {
         if let Some(compression) = self.compression {
             let step = Compressed::new(compression)
                 .map_err(|e| format!("records cannot be decompressed: {e}"))?;
-            steps.push(Box::new(step));
+            steps.extend(step.map(|step| Box::new(step) as Box<dyn Unpack>));
+        }
+        if let Some((envelope, fields)) = &self.envelope {
+            steps.push(Box::new(Opener::new(*envelope, fields.clone())));
         }
         Ok(steps)
     }
+}
+
+/// The types of the metadata columns that a plan reads, in the order of their keys.
+fn types_of_metadata(plan: &SourcePlan) -> impl Iterator<Item = DataType> {
+    let columns = plan.decode.iter().zip(plan.decode_schema.fields());
+    columns.filter_map(|(&column, field)| match plan.table.columns[column].kind {
+        ColumnKind::Metadata { .. } => Some(field.data_type().clone()),
+        _ => None,
+    })
 }

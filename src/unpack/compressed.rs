@@ -26,19 +26,24 @@ pub(crate) struct Compressed {
 enum Codec {
     Gzip,
     /// With room for one record, which is not touched before it is needed.
-    Zstd { decompressor: Box<zstd::bulk::Decompressor<'static>>, room: Vec<u8> },
+    Zstd {
+        decompressor: Box<zstd::bulk::Decompressor<'static>>,
+        room: Vec<u8>,
+    },
 }
 
 impl Compressed {
-    pub fn new(compression: Compression) -> std::io::Result<Compressed> {
+    /// None where records are not compressed.
+    pub fn new(compression: Compression) -> std::io::Result<Option<Compressed>> {
         let codec = match compression {
+            Compression::None => return Ok(None),
             Compression::Gzip => Codec::Gzip,
             Compression::Zstd => Codec::Zstd {
                 decompressor: Box::new(zstd::bulk::Decompressor::new()?),
                 room: Vec::new(),
             },
         };
-        Ok(Compressed { codec })
+        Ok(Some(Compressed { codec }))
     }
 
     /// Appends what is in a record, of at most so many bytes.
@@ -115,8 +120,7 @@ impl Unpack for Compressed {
             }
         }
         opened.metadata = raw.metadata_of(&kept);
-        opened.places =
-            Places::Within { source: Box::new(raw.places), records: kept, parts: None };
+        opened.places = Places::Within { source: Box::new(raw.places), records: kept, parts: None };
         Unpacked { raw: opened, unusable, ..Unpacked::default() }
     }
 }
@@ -155,7 +159,7 @@ mod tests {
     }
 
     fn step(compression: Compression) -> Compressed {
-        Compressed::new(compression).unwrap()
+        Compressed::new(compression).unwrap().unwrap()
     }
 
     #[test]
@@ -197,7 +201,11 @@ mod tests {
                 "{unusable:?}"
             );
             assert_eq!(&*unusable[0].bytes, b"{\"a\":2}");
-            assert!(unusable[2].reason.contains("16777216 bytes or more"), "{}", unusable[2].reason);
+            assert!(
+                unusable[2].reason.contains("16777216 bytes or more"),
+                "{}",
+                unusable[2].reason
+            );
         }
     }
 

@@ -8,6 +8,7 @@
 //! record, however many are in it, and the position of the source says all.
 
 pub mod compressed;
+pub mod envelope;
 pub mod kpl;
 
 use crate::record::{RawBatch, Unusable};

@@ -41,6 +41,7 @@ use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::Source;
 use crate::sql::catalog::Table;
 use crate::sql::hints;
+use crate::unpack::envelope;
 use crate::who::Who;
 use api::Streams;
 use client::Aws;
@@ -116,16 +117,22 @@ impl Reads for Kinesis {
         let table = &plan.table;
         let options =
             KinesisOptions::parse(&table.name, &formats::without_format(table), env.bounds)?;
+        let name = hints::base_name(&table.name);
+        let mut keys = metadata_keys(plan);
+        // Whoever opens the envelope gives what is on it.
+        if env.config.envelopes.contains_key(name) {
+            keys.retain(|key| !key.starts_with(envelope::METADATA));
+        }
         let source = KinesisSource::on(
             self.streams.as_ref(),
             &table.name,
             options,
-            metadata_keys(plan),
+            keys,
             env.on_gap,
             env.clock.clone(),
             env.tasks.clone(),
         )?;
-        let keys = match env.config.aggregation(hints::base_name(&table.name)) {
+        let keys = match env.config.aggregation(name) {
             Aggregation::KplStrict => KeysOfShards::AtStart,
             Aggregation::Kpl | Aggregation::None => KeysOfShards::WhenFound,
         };

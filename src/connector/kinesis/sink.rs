@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use super::api::StreamApi;
-use super::backlog::Order;
+use super::backlog::{Order, Together};
 use super::entries::EntryMaker;
 use super::put::{Lost, Putter, PutterConfig};
 use super::sink_options::{Partitioner, SinkOptions};
 use super::{Bounds, KinesisOptions};
+use crate::config::Aggregation;
 use crate::connector::error::{config_error, place};
 use crate::connector::{ConnectError, Environment, formats};
 use crate::format::encode::EncodeFormat;
@@ -23,6 +24,7 @@ use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec,
 };
 use crate::sql::catalog::Table;
+use crate::sql::hints;
 use crate::tasks::Tasks;
 use crate::wake::Wake;
 
@@ -56,8 +58,13 @@ pub(super) fn parsed(plan: &SinkPlan, table: &Table) -> Result<Parts, ConnectErr
     })
 }
 
+/// Bytes of an aggregate at most: what the Kinesis Producer Library takes unless it is told
+/// otherwise.
+const AGGREGATE_BYTES_MAX: usize = 51_200;
+
 pub(super) struct StreamSink {
     parts: Parts,
+    together: Together,
     stream: Arc<dyn StreamApi>,
     run_ms: i64,
     tasks: Tasks,
@@ -65,7 +72,12 @@ pub(super) struct StreamSink {
 
 impl StreamSink {
     pub fn new(parts: Parts, stream: Arc<dyn StreamApi>, env: &Environment<'_>) -> StreamSink {
-        StreamSink { parts, stream, run_ms: env.run_ms, tasks: env.tasks.clone() }
+        let aggregation = env.config.aggregated_records.get(hints::base_name(&parts.spec.name));
+        let together = match aggregation {
+            Some(Aggregation::Kpl | Aggregation::KplStrict) => Together::UpTo(AGGREGATE_BYTES_MAX),
+            Some(Aggregation::None) | None => Together::Never,
+        };
+        StreamSink { parts, together, stream, run_ms: env.run_ms, tasks: env.tasks.clone() }
     }
 }
 
@@ -94,6 +106,7 @@ impl Sink for StreamSink {
                 Partitioner::Fixed => Order::All,
                 Partitioner::Random => Order::None,
             },
+            together: self.together,
             batch_max: options.batch_max,
             batch_bytes_max: options.batch_bytes_max,
             calls_max: options.requests_max,

@@ -170,61 +170,41 @@ fn field_bytes(length: usize) -> usize {
     1 + varint_bytes(length as u64) + length
 }
 
-/// An aggregate that is written, record by record.
-#[derive(Debug, Default)]
-pub(crate) struct Builder {
-    keys: Vec<String>,
-    records: Vec<u8>,
-    count: usize,
-    table_bytes: usize,
-}
-
-impl Builder {
-    /// Bytes of the aggregate with one more record.
-    pub fn bytes_with(&self, key: &str, data: &[u8]) -> usize {
-        let (index, table) = match self.index(key) {
-            Some(index) => (index, 0),
-            None => (self.keys.len(), field_bytes(key.len())),
-        };
-        let record = field_bytes(record_bytes(index, data));
-        MAGIC.len() + self.table_bytes + table + self.records.len() + record + DIGEST_BYTES
-    }
-
-    pub fn push(&mut self, key: &str, data: &[u8]) {
-        let index = self.index(key).unwrap_or_else(|| {
-            self.table_bytes += field_bytes(key.len());
-            self.keys.push(key.to_string());
-            self.keys.len() - 1
+/// Writes records, keys and payloads, into an aggregate.
+pub(crate) fn write<'a>(records: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let (mut keys, mut inner) = (Vec::new(), Vec::new());
+    for (key, data) in records {
+        // Mostly it is the newest.
+        let index = keys.iter().rposition(|known| *known == key).unwrap_or_else(|| {
+            keys.push(key);
+            keys.len() - 1
         });
-        put_varint(3 << 3 | BYTES, &mut self.records);
-        put_varint(record_bytes(index, data) as u64, &mut self.records);
-        put_varint(1 << 3 | VARINT, &mut self.records);
-        put_varint(index as u64, &mut self.records);
-        put_bytes(3, data, &mut self.records);
-        self.count += 1;
+        put_varint(3 << 3 | BYTES, &mut inner);
+        put_varint(record_bytes(index, data.len()) as u64, &mut inner);
+        put_varint(1 << 3 | VARINT, &mut inner);
+        put_varint(index as u64, &mut inner);
+        put_bytes(3, data, &mut inner);
     }
-
-    pub fn count(&self) -> usize {
-        self.count
-    }
-
-    /// The newest keys are asked for most.
-    fn index(&self, key: &str) -> Option<usize> {
-        self.keys.iter().rposition(|known| known == key)
-    }
-
-    pub fn finish(self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        self.keys.iter().for_each(|key| put_bytes(1, key.as_bytes(), &mut out));
-        out.extend_from_slice(&self.records);
-        let digest = Md5::digest(&out[MAGIC.len()..]);
-        out.extend_from_slice(&digest);
-        out
-    }
+    let mut out = MAGIC.to_vec();
+    keys.iter().for_each(|key| put_bytes(1, key.as_bytes(), &mut out));
+    out.append(&mut inner);
+    let digest = Md5::digest(&out[MAGIC.len()..]);
+    out.extend_from_slice(&digest);
+    out
 }
 
-fn record_bytes(index: usize, data: &[u8]) -> usize {
-    1 + varint_bytes(index as u64) + field_bytes(data.len())
+/// Bytes of an aggregate whose records have this key, before the first of them.
+pub(crate) fn head_bytes(key: &str) -> usize {
+    MAGIC.len() + field_bytes(key.len()) + DIGEST_BYTES
+}
+
+/// What a record of such an aggregate adds.
+pub(crate) fn added_bytes(data: &[u8]) -> usize {
+    field_bytes(record_bytes(0, data.len()))
+}
+
+fn record_bytes(index: usize, data: usize) -> usize {
+    1 + varint_bytes(index as u64) + field_bytes(data)
 }
 
 #[cfg(test)]
@@ -242,14 +222,18 @@ mod tests {
     }
 
     fn written() -> Vec<u8> {
-        let mut builder = Builder::default();
-        for (n, key) in ["a", "b", "a", "ü"].into_iter().enumerate() {
-            let data = vec![b'x'; n * 100];
-            let bytes = builder.bytes_with(key, &data);
-            builder.push(key, &data);
-            assert_eq!(Builder { keys: builder.keys.clone(), records: builder.records.clone(), ..builder }.finish().len(), bytes);
+        let keys = ["a", "b", "a", "ü"].into_iter().enumerate();
+        let records: Vec<_> = keys.map(|(n, key)| (key, vec![b'x'; n * 100])).collect();
+        write(records.iter().map(|(key, data)| (*key, &data[..])))
+    }
+
+    #[test]
+    fn lengths_are_known_before() {
+        for length in [0, 1, 100, 127, 128, 300, 16_383, 16_384, 50_000] {
+            let data = vec![b'x'; length];
+            let bytes = head_bytes("key") + 3 * added_bytes(&data);
+            assert_eq!(write(std::iter::repeat_n(("key", &data[..]), 3)).len(), bytes);
         }
-        builder.finish()
     }
 
     #[test]
@@ -286,7 +270,10 @@ mod tests {
         // A field that is not known, and one that comes twice: the later counts.
         let odd = sealed(b"\x0a\x01a\x2a\x01z\x31\x00\x00\x00\x00\x00\x00\x00\x00\x1a\x08\x08\x05\x08\x00\x1a\x02hi");
         let read = read(&odd).expect("an aggregate");
-        assert_eq!((read.keys, read.records[0].key, &odd[read.records[0].data.clone()]), (vec!["a"], 0, &b"hi"[..]));
+        assert_eq!(
+            (read.keys, read.records[0].key, &odd[read.records[0].data.clone()]),
+            (vec!["a"], 0, &b"hi"[..])
+        );
         assert_eq!(super::read(&sealed(b"")), Some(Aggregate::default()));
     }
 

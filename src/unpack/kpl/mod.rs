@@ -130,8 +130,7 @@ impl<'a> Opening<'a> {
         let record = self.raw.record(i);
         let lengths = aggregate.records.iter().filter_map(|r| get(&aggregate.keys, r.key));
         if lengths.map(str::len).sum::<usize>() > record.len().saturating_mul(KEYS_GROWTH_MAX) {
-            let reason =
-                "its records name partition keys that are far longer than it is: no producer does that";
+            let reason = "its records name partition keys that are far longer than it is: no producer does that";
             return self.refuse(self.raw.places.describe(i), record, reason.into());
         }
         let mut at_home = AtHome::new(self.hashes, aggregate);

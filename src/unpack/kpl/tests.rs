@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::message::Builder;
 use super::*;
 
 /// As `aws-kinesis-agg` for Python 1.2.3 writes it: `tests/support/kpl.py` has made it.
@@ -45,9 +44,7 @@ fn shown(unpacked: &Unpacked) -> Vec<String> {
 }
 
 fn aggregate(records: &[(&str, &str)]) -> Vec<u8> {
-    let mut builder = Builder::default();
-    records.iter().for_each(|(key, data)| builder.push(key, data.as_bytes()));
-    builder.finish()
+    message::write(records.iter().map(|(key, data)| (*key, data.as_bytes())))
 }
 
 #[test]
@@ -130,15 +127,14 @@ fn a_record_without_its_key_is_unusable_and_the_others_are_not() {
 
 #[test]
 fn keys_that_grow_past_all_measure_are_refused() {
-    let mut builder = Builder::default();
-    let key = "k".repeat(100_000);
-    (0..1000).for_each(|_| builder.push(&key, b""));
-    let unpacked = step(Misplaced::Kept).unpack(raw(&[&builder.finish()], None));
+    let of_key = |length: usize| {
+        let key = "k".repeat(length);
+        let record = message::write((0..1000).map(|_| (&*key, &b""[..])));
+        step(Misplaced::Kept).unpack(raw(&[&record], None))
+    };
+    let unpacked = of_key(100_000);
     assert_eq!((unpacked.raw.len(), unpacked.unusable.len()), (0, 1));
-    let mut builder = Builder::default();
-    (0..1000).for_each(|_| builder.push(&"k".repeat(256), b""));
-    let unpacked = step(Misplaced::Kept).unpack(raw(&[&builder.finish()], None));
-    assert_eq!(unpacked.raw.len(), 1000);
+    assert_eq!(of_key(256).raw.len(), 1000);
 }
 
 #[test]
