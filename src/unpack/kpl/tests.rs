@@ -147,3 +147,15 @@ fn batches_become_smaller_as_records_grow() {
     step.unpack(raw(&[b"plain"], None));
     assert_eq!(step.records_max(), None);
 }
+
+#[test]
+fn the_longest_records_pass() {
+    let data = vec![b'x'; 10 << 20];
+    let long = message::write(std::iter::once(("k", &data[..(10 << 20) - 100])));
+    let many = message::write(data.chunks(100).take(95_000).map(|data| ("k", data)));
+    assert!(long.len() <= 10 << 20 && many.len() <= 10 << 20);
+    let unpacked = step(Misplaced::Kept).unpack(raw(&[&long, &data, &many], None));
+    assert_eq!(unpacked.raw.len(), 95_002);
+    let lengths: Vec<usize> = (0..3).map(|i| unpacked.raw.record(i).len()).collect();
+    assert_eq!(lengths, [(10 << 20) - 100, 10 << 20, 100]);
+}
