@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 
+use crate::change::Op;
+
 /// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends
 /// is noticed early. A longer one is cut to this length, by which decoders know it.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -24,6 +26,8 @@ pub struct RawBatch {
     pub places: Places,
     /// One array per metadata key that the table declares, in that order, aligned with `spans`.
     pub metadata: Vec<ArrayRef>,
+    /// What each record does to its table, where records say so. None: all are inserted.
+    pub ops: Option<Vec<Op>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,14 @@ impl Places {
             Places::Sequence { hashes, .. } => *hashes,
             Places::Within { source, .. } => source.hashes(),
             Places::Lines { .. } | Places::Generated { .. } => None,
+        }
+    }
+
+    /// The number of the record in which record `i` was before the newest step.
+    pub(crate) fn parent(&self, i: usize) -> usize {
+        match self {
+            Places::Within { records, .. } => records[i] as usize,
+            Places::Lines { .. } | Places::Sequence { .. } | Places::Generated { .. } => i,
         }
     }
 

@@ -45,7 +45,7 @@ fn a_job_that_is_killed_goes_on_behind_whole_aggregates() {
     server.create_stream("rides", 2);
     let (mut records, mut expected): (Records, Vec<String>) = (vec![], vec![]);
     let mut id = 0;
-    for n in 0..400 {
+    for n in 0..2000 {
         let several: Vec<_> = (id..id + rng.random_range(1..20)).map(ride).collect();
         for (sub, (key, data)) in several.iter().enumerate() {
             let id: Value = serde_json::from_slice(data).unwrap();
@@ -70,7 +70,7 @@ fn a_job_that_is_killed_goes_on_behind_whole_aggregates() {
     let to = in_two_seconds();
     let args = ["run", "q.sql", "--state-dir", "state", "--parallelism", "2", "--to", &to];
     let mut seen = 0;
-    for _ in 0..5 {
+    for _ in 0..4 {
         let mut job = paceline(dir.path(), &args).spawn().unwrap();
         let enough = seen + rng.random_range(1..5);
         let newest = || epoch(&dir.path().join("state")).unwrap_or(0);
@@ -99,7 +99,8 @@ fn compressed_records_in_aggregates_and_keys_of_other_shards() {
     };
     let mut several: Records = (0..40).map(ride).map(|(key, data)| (key, gzip(&data))).collect();
     several[7].1 = b"no gzip".to_vec();
-    server.put("rides", &[("outer".into(), aggregate(&several)), ("k".into(), gzip(b"{\"id\":40}"))]);
+    server
+        .put("rides", &[("outer".into(), aggregate(&several)), ("k".into(), gzip(b"{\"id\":40}"))]);
     let now = in_two_seconds();
     let bounded = ["--to", &now, "--set", "paceline.src.compression=gzip"];
     let sql = format!("{}{SINK}", source(&server, "id INT"));
@@ -107,7 +108,9 @@ fn compressed_records_in_aggregates_and_keys_of_other_shards() {
     assert_eq!(ids(&ran.rows), (0..41).filter(|id| *id != 7).collect::<Vec<_>>());
     let place = &ran.errors[0].0;
     assert!(
-        ran.errors.len() == 1 && place.starts_with("sequence number ") && place.ends_with(", sub-sequence number 7"),
+        ran.errors.len() == 1
+            && place.starts_with("sequence number ")
+            && place.ends_with(", sub-sequence number 7"),
         "{:?}",
         ran.errors
     );
@@ -187,9 +190,16 @@ fn the_sink_writes_aggregates_that_keep_the_order_of_keys() {
         assert_eq!(keys.values().map(Vec::len).sum::<usize>(), ROWS);
         assert!(partitioned.is_empty() || keys.values().all(|numbers| numbers.is_sorted()));
         let now = in_two_seconds();
-        let sql = format!("SET 'paceline.src.aggregation' = 'kpl-strict';\n{}{SINK}", source(&server, "id INT"));
+        let sql = format!(
+            "SET 'paceline.src.aggregation' = 'kpl-strict';\n{}{SINK}",
+            source(&server, "id INT")
+        );
         let ran = run(dir.path(), &sql, &["--to", &now], server.endpoint());
-        assert_eq!(ids(&ran.rows), (0..ROWS as i64).collect::<Vec<_>>(), "every record is in its shard");
+        assert_eq!(
+            ids(&ran.rows),
+            (0..ROWS as i64).collect::<Vec<_>>(),
+            "every record is in its shard"
+        );
     }
 }
 
@@ -208,7 +218,10 @@ fn envelopes_of_services() {
             "{{\"messageType\":\"{kind}\",\"owner\":\"1\",\"logGroup\":\"g\",\"logStream\":\"s\",\"subscriptionFilters\":[],\"logEvents\":[{events}]}}"
         ))
     };
-    let control = message("CONTROL_MESSAGE", "{\"id\":\"\",\"timestamp\":1,\"message\":\"CWL CONTROL MESSAGE\"}");
+    let control = message(
+        "CONTROL_MESSAGE",
+        "{\"id\":\"\",\"timestamp\":1,\"message\":\"CWL CONTROL MESSAGE\"}",
+    );
     let data = message(
         "DATA_MESSAGE",
         "{\"id\":\"a\",\"timestamp\":1432826855000,\"message\":\"{\\\"id\\\":1}\"},{\"id\":\"b\",\"timestamp\":1432826856000,\"message\":\"START\"},\
@@ -224,7 +237,12 @@ fn envelopes_of_services() {
          INSERT INTO res SELECT id, message, CAST(at AS STRING), log FROM src WHERE shard = 'shardId-000000000000';",
         source(&server, columns)
     );
-    let ran = run(dir.path(), &sql, &["--to", &now, "--set", "paceline.src.max-ahead=0"], server.endpoint());
+    let ran = run(
+        dir.path(),
+        &sql,
+        &["--to", &now, "--set", "paceline.src.max-ahead=0"],
+        server.endpoint(),
+    );
     assert_eq!(
         ran.rows,
         [
@@ -233,7 +251,8 @@ fn envelopes_of_services() {
         ]
     );
     assert!(ran.log.contains("1 control messages left out"), "{}", ran.log);
-    let places: Vec<bool> = ran.errors.iter().map(|(at, ..)| at.ends_with(", log event 2")).collect();
+    let places: Vec<bool> =
+        ran.errors.iter().map(|(at, ..)| at.ends_with(", log event 2")).collect();
     assert_eq!(places.iter().filter(|is| **is).count(), 1, "{:?}", ran.errors);
     assert_eq!(ran.errors.len(), 2, "{:?}", ran.errors);
 }

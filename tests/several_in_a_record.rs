@@ -255,12 +255,18 @@ fn the_setting_is_checked() {
             format!("SET 'paceline.src.aggregation' = 'kpl';\n{raw}"),
             "records of this connector are no aggregates",
         ),
-        (format!("SET 'paceline.src.aggregation' = 'kcl';\n{raw}"), "expected kpl, kpl-strict or none"),
+        (
+            format!("SET 'paceline.src.aggregation' = 'kcl';\n{raw}"),
+            "expected kpl, kpl-strict or none",
+        ),
         (
             format!("SET 'paceline.src.envelope' = 'dms';\n{raw}"),
             "records of this connector are in no envelopes",
         ),
-        (format!("SET 'paceline.src.envelope' = 'sns';\n{raw}"), "expected none, cloudwatch-logs, eventbridge"),
+        (
+            format!("SET 'paceline.src.envelope' = 'sns';\n{raw}"),
+            "expected none, cloudwatch-logs, eventbridge",
+        ),
         (format!("SET 'paceline.srv.envelope' = 'dms';\n{raw}"), "there is no table 'srv'"),
         (format!("SET 'paceline.srv.compression' = 'gzip';\n{raw}"), "there is no table 'srv'"),
         (format!("SET 'paceline.src.records' = 'some';\n{raw}"), "expected one or many"),

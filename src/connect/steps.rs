@@ -7,11 +7,12 @@ use arrow::datatypes::DataType;
 
 use crate::config::{Aggregation, Compression, Config, Envelope};
 use crate::connector::error::config_error;
-use crate::connector::{ConnectError, Connectors, metadata_keys};
+use crate::connector::{ConnectError, Connectors, formats, metadata_keys};
 use crate::plan::physical::SourcePlan;
 use crate::sql::catalog::ColumnKind;
 use crate::sql::hints;
 use crate::unpack::Unpack;
+use crate::unpack::changes::Changes;
 use crate::unpack::compressed::Compressed;
 use crate::unpack::envelope::{Field, METADATA, Opener};
 use crate::unpack::kpl::{Kpl, Misplaced};
@@ -24,6 +25,7 @@ pub(super) struct Steps {
     envelope: Option<(Envelope, Vec<Field>)>,
     /// The keys of the source's metadata.
     metadata: Vec<String>,
+    changes: Option<Changes>,
 }
 
 impl Steps {
@@ -35,6 +37,10 @@ impl Steps {
         let table = hints::base_name(&plan.table.name);
         let compression = config.compressed_records.get(table).copied();
         let aggregation = config.aggregated_records.get(table).copied();
+        let changes = match &plan.rows {
+            Some(_) => None,
+            None => formats::changes(&plan.table)?,
+        };
         let is_stream =
             plan.rows.is_none() && connectors.reads(&plan.table)?.1.records_are_opaque();
         if !is_stream {
@@ -59,7 +65,7 @@ impl Steps {
                     aggregation.name(),
                     "records of this connector are no aggregates; those of Kinesis streams may be",
                 ),
-                _ => Ok(Steps::default()),
+                _ => Ok(Steps { changes, ..Steps::default() }),
             };
         }
         let envelope = config.envelopes.get(table).copied();
@@ -83,6 +89,7 @@ impl Steps {
             },
             compression: compression.or(implied),
             envelope: envelope.map(|envelope| (envelope, fields.collect())),
+            changes,
             metadata: metadata.into_iter().map(|(_, (key, _))| key).collect(),
         })
     }
@@ -100,6 +107,9 @@ impl Steps {
         }
         if let Some((envelope, fields)) = &self.envelope {
             steps.push(Box::new(Opener::new(*envelope, fields.clone())));
+        }
+        if let Some(changes) = &self.changes {
+            steps.push(Box::new(changes.clone()));
         }
         Ok(steps)
     }

@@ -344,13 +344,16 @@ impl KnownConnectors for Connectors {
 }
 
 /// Where the payload is encoded. Its own options are those of [`formats`].
-pub const FORMAT: OptionSpec =
-    OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+pub const FORMAT: OptionSpec = OptionSpec::new(
+    "format",
+    OptionKind::Text,
+    "how a record is written: json, csv or raw; what is read may be debezium-json, canal-json or maxwell-json too",
+);
 
 /// A format that is not here.
 pub(crate) fn lacks_format(table: &Table) -> Option<String> {
     let format = table.options.get(FORMAT.key)?;
-    (!["json", "csv", "raw"].contains(&format.as_str()))
+    (!["json", "csv", "raw"].contains(&format.as_str()) && table.change_format().is_none())
         .then(|| format!("format '{format}' (json, csv and raw are)"))
 }
 

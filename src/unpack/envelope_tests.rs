@@ -171,6 +171,7 @@ fn damaged_envelopes() {
                     spans: batch.spans.clone(),
                     places: batch.places.clone(),
                     metadata: vec![],
+                    ops: None,
                 };
                 let unpacked = step.unpack(batch);
                 let count = unpacked.raw.len();

@@ -7,6 +7,7 @@
 //! rows go on, before the source's position is asked for again. So no checkpoint lies within a
 //! record, however many are in it, and the position of the source says all.
 
+pub mod changes;
 pub mod compressed;
 pub mod envelope;
 pub mod kpl;
@@ -38,11 +39,14 @@ pub struct Counts {
     pub misplaced: u64,
     /// Messages that say something of their sender, and hold no rows.
     pub control: u64,
+    /// Messages that cannot be read, and whose format ignores that.
+    pub skipped: u64,
 }
 
 impl Counts {
     pub(crate) fn add(&mut self, other: Counts) {
         self.misplaced += other.misplaced;
         self.control += other.control;
+        self.skipped += other.skipped;
     }
 }

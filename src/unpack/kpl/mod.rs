@@ -94,7 +94,7 @@ impl Unpack for Kpl {
         let parts = Some(Parts { what: "sub-sequence number", numbers });
         let RawBatch { bytes, places, .. } = raw;
         let places = Places::Within { source: Box::new(places), records, parts };
-        Unpacked { raw: RawBatch { bytes, spans, places, metadata }, unusable, counts }
+        Unpacked { raw: RawBatch { bytes, spans, places, metadata, ops: None }, unusable, counts }
     }
 }
 
