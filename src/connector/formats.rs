@@ -78,15 +78,18 @@ pub const JSON_OPTIONS: [OptionSpec; 7] = [
 ];
 const IGNORE: &str = "what cannot be read becomes NULL, or is left out and counted";
 const TIMES: &str = "how times are written";
+const PLAIN: &str = "a DECIMAL is written without an exponent";
 
 /// The options of the format debezium-json.
-pub const DEBEZIUM_OPTIONS: [OptionSpec; 3] = [
+pub const DEBEZIUM_OPTIONS: [OptionSpec; 4] = [
+    json("debezium-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
     json("debezium-json.schema-include", Flag, "false", "messages have their schema around them"),
     json("debezium-json.ignore-parse-errors", Flag, "false", IGNORE),
     json("debezium-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
 ];
 /// The options of the format canal-json.
-pub const CANAL_OPTIONS: [OptionSpec; 4] = [
+pub const CANAL_OPTIONS: [OptionSpec; 5] = [
+    json("canal-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
     json("canal-json.ignore-parse-errors", Flag, "false", IGNORE),
     json("canal-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
     OptionSpec::new(
@@ -101,7 +104,8 @@ pub const CANAL_OPTIONS: [OptionSpec; 4] = [
     ),
 ];
 /// The options of the format maxwell-json.
-pub const MAXWELL_OPTIONS: [OptionSpec; 2] = [
+pub const MAXWELL_OPTIONS: [OptionSpec; 3] = [
+    json("maxwell-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
     json("maxwell-json.ignore-parse-errors", Flag, "false", IGNORE),
     json("maxwell-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
 ];
@@ -291,9 +295,12 @@ pub(crate) fn framing(table: &Table) -> Result<Framing, ConnectError> {
 
 pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
     Ok(match name(table)? {
-        format @ ("debezium-json" | "canal-json" | "maxwell-json") => {
-            let reason =
-                format!("the format {format} is read, and not written; json, csv and raw are");
+        format @ ("debezium-json" | "canal-json" | "maxwell-json")
+            if !matches!(table.connector(), "kinesis" | "kinesis-legacy") =>
+        {
+            let reason = format!(
+                "the format {format} is read here, and written to Kinesis streams alone; json, csv and raw are"
+            );
             return Err(config_error(table, reason));
         }
         "csv" => EncodeFormat::Csv(csv_options(table)?),
@@ -305,7 +312,10 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
             NullKeys::of(&table.options).map_err(|e| config_error(table, e))?;
             EncodeFormat::Json(EncodeOptions {
                 ignore_null_fields: is_set(table, "json.encode.ignore-null-fields")?,
-                decimal_as_plain_number: is_set(table, "json.encode.decimal-as-plain-number")?,
+                decimal_as_plain_number: is_set(
+                    table,
+                    &json_key(table, "encode.decimal-as-plain-number"),
+                )?,
                 timestamp_standard: timestamp_standard(table)?,
             })
         }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use crate::lookup::LookupTable;
 use crate::lookup::options::LookupOptions;
 use crate::options::{self, OptionKind, OptionSpec};
-use crate::plan::connectors::{KnownConnectors, Uses};
+use crate::plan::connectors::{KnownConnectors, RowsTaken, Uses};
 use crate::plan::physical::{LookupPlan, SinkPlan, SourcePlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
@@ -339,7 +339,15 @@ impl Connectors {
 
 impl KnownConnectors for Connectors {
     fn uses(&self, table: &Table) -> Uses {
-        self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses)
+        let uses =
+            self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses);
+        match uses.rows {
+            // Its records can say what each row does.
+            RowsTaken::New if table.change_format().is_some() => {
+                Uses { rows: RowsTaken::Changes, ..uses }
+            }
+            _ => uses,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Bounds, KinesisOptions};
 use crate::config::Aggregation;
 use crate::connector::error::{config_error, place};
 use crate::connector::{ConnectError, Environment, formats};
+use crate::format::changes::ChangeMessage;
 use crate::format::encode::EncodeFormat;
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::ids::Epoch;
@@ -35,6 +36,7 @@ pub(super) struct Parts {
     format: EncodeFormat,
     spec: TableSpec,
     key_columns: Vec<usize>,
+    message: Option<ChangeMessage>,
 }
 
 /// Reads a declaration, and finds what is wrong with it.
@@ -55,6 +57,7 @@ pub(super) fn parsed(plan: &SinkPlan, table: &Table) -> Result<Parts, ConnectErr
         format,
         spec: plan.table_spec(table),
         key_columns: key_columns.collect::<Result<_, _>>()?,
+        message: table.change_format().and_then(ChangeMessage::of_format),
     })
 }
 
@@ -87,10 +90,11 @@ impl Sink for StreamSink {
     }
 
     fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let Parts { stream, options, format, spec, key_columns } = &self.parts;
+        let Parts { stream, options, format, spec, key_columns, .. } = &self.parts;
         let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
         let entries = EntryMaker {
             encoder: format.encoder(&spec.schema).map_err(|e| config(e.to_string()))?,
+            message: self.parts.message,
             json: JsonEncoder::new(&spec.schema, EncodeOptions::default())
                 .map_err(|e| config(e.to_string()))?,
             partitioner: options.partitioner.clone(),
@@ -149,7 +153,8 @@ impl SinkWriter for RecordWriter {
             self.rejected.push(Rejected { row: "null".into(), reason });
         }
         let batch = writable.map_or_else(|| rows.batch.clone(), |(batch, _)| batch);
-        for entry in self.entries.entries(&batch) {
+        // Only the format raw leaves rows out, and takes new ones alone.
+        for entry in self.entries.entries(&batch, |row| rows.op(row)) {
             match entry {
                 Ok(entry) => entries.push(entry),
                 Err(rejected) => self.rejected.push(rejected),
