@@ -22,8 +22,8 @@ fn hint(record: &[u8]) -> Option<&'static str> {
         ),
         (
             &[0xf3, 0x89, 0x9a, 0xc2],
-            "it looks like an aggregate of the Kinesis Producer Library (it begins with f3 89 9a c2), which is opened where it is whole and \
-             SET 'paceline.<table>.aggregation' = 'kpl', as it is by default",
+            "it looks like an aggregate of the Kinesis Producer Library (it begins with f3 89 9a c2) that is damaged, or that is not to be \
+             opened: SET 'paceline.<table>.aggregation' = 'kpl'",
         ),
     ];
     HINTS.iter().find(|(magic, _)| record.starts_with(magic)).map(|(_, hint)| *hint)
