@@ -35,8 +35,12 @@ pub struct Config {
     pub seeds: BTreeMap<String, u64>,
     /// Tables whose records may hold several rows each.
     pub many_records: BTreeSet<String>,
-    /// Tables whose records are gzip files.
-    pub gzip_records: BTreeSet<String>,
+    /// Tables whose records are compressed each.
+    pub compressed_records: BTreeMap<String, Compression>,
+    /// Tables for which it is said whether their records may be aggregates of several.
+    pub aggregated_records: BTreeMap<String, Aggregation>,
+    /// Table name to what is around each of its records.
+    pub envelopes: BTreeMap<String, Envelope>,
     /// Table name to how far its rows' times may lie ahead of their records' arrival; zero: any way.
     pub ahead_max: BTreeMap<String, Duration>,
     /// A group without a window is forgotten when it got no row for so long. None: never.
@@ -47,6 +51,67 @@ pub struct Config {
     pub mode: RuntimeMode,
     /// What is to be said about settings that are not followed: one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// How producers compressed each record of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "none",
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// What a service puts around the records that it sends to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Envelope {
+    CloudWatchLogs,
+    EventBridge,
+    Dms,
+    Iot,
+}
+
+impl Envelope {
+    const ALL: [Envelope; 4] =
+        [Envelope::CloudWatchLogs, Envelope::EventBridge, Envelope::Dms, Envelope::Iot];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Envelope::CloudWatchLogs => "cloudwatch-logs",
+            Envelope::EventBridge => "eventbridge",
+            Envelope::Dms => "dms",
+            Envelope::Iot => "iot",
+        }
+    }
+}
+
+/// Whether records of a stream may be aggregates of the Kinesis Producer Library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Aggregation {
+    #[default]
+    Kpl,
+    /// They may, and what is in them counts only where its key belongs to the shard.
+    KplStrict,
+    None,
+}
+
+impl Aggregation {
+    pub fn name(self) -> &'static str {
+        match self {
+            Aggregation::Kpl => "kpl",
+            Aggregation::KplStrict => "kpl-strict",
+            Aggregation::None => "none",
+        }
+    }
 }
 
 /// Whether results follow their input or wait for its end (`execution.runtime-mode`).
@@ -134,7 +199,7 @@ const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 /// Changes on the way to the end are seen by nobody, so few of them are made.
 const BATCH_BUNDLE_ROWS: usize = 1 << 16;
 
-const KNOWN: [(&str, &str); 22] = [
+const KNOWN: [(&str, &str); 24] = [
     (
         RUNTIME_MODE,
         "streaming or batch: results once, when all input has been read (default: streaming)",
@@ -199,7 +264,18 @@ const KNOWN: [(&str, &str); 22] = [
     ),
     (
         "paceline.<table>.compression",
-        "none or gzip: how producers compressed each record of a stream (default: none)",
+        "none, gzip or zstd: how producers compressed each record of a stream (default: none)",
+    ),
+    (
+        "paceline.<table>.envelope",
+        "none, cloudwatch-logs, eventbridge, dms or iot: what a service put around each record of a stream; its fields are metadata, such \
+         as METADATA FROM 'envelope.logGroup' (default: none)",
+    ),
+    (
+        "paceline.<table>.aggregation",
+        "kpl, kpl-strict or none: whether records of a stream may be aggregates of the Kinesis Producer Library, and with kpl-strict \
+         what is in one is left out where its key belongs to another shard; a table that is written: kpl writes such (default: kpl when \
+         read, none when written)",
     ),
     (
         "paceline.errors.path",
@@ -244,7 +320,9 @@ impl Config {
             samples: BTreeMap::new(),
             seeds: BTreeMap::new(),
             many_records: BTreeSet::new(),
-            gzip_records: BTreeSet::new(),
+            compressed_records: BTreeMap::new(),
+            aggregated_records: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
             ahead_max: BTreeMap::new(),
             state_ttl: None,
             bundle_rows: None,
@@ -270,6 +348,11 @@ impl Config {
             config.bundle_rows = Some(BATCH_BUNDLE_ROWS);
         }
         Ok(config)
+    }
+
+    /// Whether what is read of a table may be aggregates.
+    pub(crate) fn aggregation(&self, table: &str) -> Aggregation {
+        self.aggregated_records.get(table).copied().unwrap_or_default()
     }
 
     /// How far rows of a table may lie ahead of their records' arrival, ms. None: any way.
@@ -331,13 +414,30 @@ impl Config {
                 Some((table, "seed")) => {
                     self.seeds.insert(table.to_string(), number(0, u64::MAX)?);
                 }
-                Some((table, "compression")) => match value {
-                    "gzip" => {
-                        self.gzip_records.insert(table.to_string());
-                    }
-                    "none" => {}
-                    _ => return Err("expected none or gzip".into()),
-                },
+                Some((table, "compression")) => {
+                    let known = [Compression::None, Compression::Gzip, Compression::Zstd];
+                    let found = known.into_iter().find(|c| c.name() == value);
+                    let compression = found.ok_or("expected none, gzip or zstd")?;
+                    self.compressed_records.insert(table.to_string(), compression);
+                }
+                Some((table, "envelope")) => {
+                    let envelope = match value {
+                        "none" => None,
+                        _ => Some(
+                            Envelope::ALL
+                                .into_iter()
+                                .find(|e| e.name() == value)
+                                .ok_or("expected none, cloudwatch-logs, eventbridge, dms or iot")?,
+                        ),
+                    };
+                    self.envelopes.extend(envelope.map(|e| (table.to_string(), e)));
+                }
+                Some((table, "aggregation")) => {
+                    let known = [Aggregation::Kpl, Aggregation::KplStrict, Aggregation::None];
+                    let found = known.into_iter().find(|a| a.name() == value);
+                    let aggregation = found.ok_or("expected kpl, kpl-strict or none")?;
+                    self.aggregated_records.insert(table.to_string(), aggregation);
+                }
                 Some((table, "max-ahead")) => {
                     self.ahead_max.insert(table.to_string(), duration(value)?);
                 }
@@ -386,7 +486,7 @@ fn mode(value: &str) -> Result<RuntimeMode, String> {
 /// The table, and what is set for it: `paceline.<table>.sample`.
 fn of_table(key: &str) -> Option<(&str, &str)> {
     let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
-    ["sample", "seed", "records", "compression", "max-ahead"]
+    ["sample", "seed", "records", "compression", "aggregation", "envelope", "max-ahead"]
         .contains(&what)
         .then_some((table, what))
 }

@@ -7,6 +7,7 @@
 
 mod lookups;
 mod stand_ins;
+mod steps;
 
 use std::sync::Arc;
 
@@ -32,8 +33,7 @@ use crate::sql::compared::Compared;
 use crate::sql::hints;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
-use crate::unpack::Unpack;
-use crate::unpack::gzip::Gzip;
+use steps::Steps;
 
 /// A plan's ends, and the embedded tables among its sinks.
 pub struct Connection {
@@ -65,8 +65,10 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
         let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config))
             .map_err(|e| place(e, &plan.table))?;
-        let compression =
-            if is_sample { None } else { compression(plan, env.config, env.connectors)? };
+        let steps =
+            if is_sample { Steps::default() } else { Steps::of(plan, env.config, env.connectors)? };
+        // Made once here, so that what fails does so now.
+        steps.make().map_err(|e| config_error(&plan.table, e))?;
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
         let ahead_max_ms = env.config.ahead_max_ms(hints::base_name(&plan.table.name));
@@ -74,7 +76,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
             plan.table.name.clone(),
             format,
             plan.decode_schema.clone(),
-            compression,
+            steps,
             ahead_max_ms,
         ));
     }
@@ -97,14 +99,13 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let connected = Connected {
         sources,
         decoding: Box::new(move |i| {
-            let (table, format, schema, compression, ahead_max_ms) = &decoders[i];
+            let (table, format, schema, steps, ahead_max_ms) = &decoders[i];
             // It was made once already, from the same parts.
             let decoder = format
                 .decoder(table, schema)
                 .unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"));
-            let steps =
-                compression.iter().map(|Compression::Gzip| Box::new(Gzip) as Box<dyn Unpack>);
-            Decoding { steps: steps.collect(), decoder, ahead_max_ms: *ahead_max_ms }
+            let steps = steps.make().unwrap_or_else(|e| unreachable!("steps of {table}: {e}"));
+            Decoding { steps, decoder, ahead_max_ms: *ahead_max_ms }
         }),
         lookups,
         sinks,
@@ -134,29 +135,6 @@ fn rows_per_record(plan: &SourcePlan, config: &Config) -> RowsPerRecord {
         true => RowsPerRecord::Many,
         false => RowsPerRecord::One,
     }
-}
-
-/// How each record is compressed.
-#[derive(Debug, Clone, Copy)]
-enum Compression {
-    Gzip,
-}
-
-fn compression(
-    plan: &SourcePlan,
-    config: &Config,
-    connectors: &Connectors,
-) -> Result<Option<Compression>, ConnectError> {
-    let table = hints::base_name(&plan.table.name);
-    if !config.gzip_records.contains(table) {
-        return Ok(None);
-    }
-    if plan.rows.is_some() || !connectors.reads(&plan.table)?.1.records_are_opaque() {
-        let key = format!("'paceline.{table}.compression' = 'gzip'");
-        let reason = "records of this connector are never compressed; a file whose name ends in .gz is read as what it is";
-        return Err(config_error(&plan.table, format!("{key}: {reason}")));
-    }
-    Ok(Some(Compression::Gzip))
 }
 
 fn source(
@@ -316,7 +294,7 @@ pub fn check(
             return Err(endless_in_batch(table, connectors));
         }
         watermarks::of(plan, config)?;
-        compression(plan, config, connectors)?;
+        Steps::of(plan, config, connectors)?;
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }

@@ -7,6 +7,8 @@
 //! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the
 //! epoch. A row without a rowtime is diverted (W8 would fail the job).
 
+mod origins;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, TimestampMillisecondArray};
@@ -20,14 +22,15 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
 use crate::engine_words;
-use crate::format::{BadRecord, Decoder, RecordPart};
+use crate::format::{BadRecord, Decoder};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::record::{Places, RawBatch, Unusable};
 use crate::sql::functions::clock;
 use crate::sql::hints;
 use crate::time::Watermark;
-use crate::unpack::Unpack;
+use crate::unpack::{Counts, Unpack, Unpacked};
+use origins::Origins;
 
 /// How rows of a source table are made, resolved.
 #[derive(Clone)]
@@ -84,6 +87,8 @@ pub struct Ingested {
     pub skipped: u64,
     /// Fields that are NULL for the same reason.
     pub nulled: u64,
+    /// What the steps have to tell.
+    pub counts: Counts,
 }
 
 impl Ingested {
@@ -105,40 +110,14 @@ pub struct Decoding {
 
 impl Decoding {
     /// The batch that the decoder is to read, and what could not be opened.
-    fn unpack(&mut self, raw: RawBatch) -> (RawBatch, Vec<Unusable<'static>>) {
-        let mut unopened = Vec::new();
-        let opened = self.steps.iter_mut().fold(raw, |raw, step| {
-            let unpacked = step.unpack(raw);
-            unopened.extend(unpacked.unusable);
-            unpacked.raw
-        });
-        (opened, unopened)
-    }
-}
-
-/// Where the rows of a batch come from.
-struct Origins {
-    /// None: row i is record i.
-    records: Option<Vec<u32>>,
-    /// None: each row is a whole record.
-    parts: Option<Vec<Option<RecordPart>>>,
-}
-
-impl Origins {
-    fn bad(&self, row: usize, reason: String) -> BadRecord {
-        let index = self.records.as_ref().map_or(row, |r| r[row] as usize);
-        BadRecord { index, part: self.parts.as_ref().and_then(|parts| parts[row]), reason }
-    }
-
-    /// Those of the rows that stay.
-    fn filter(&self, keep: &BooleanArray) -> Origins {
-        let rows = || (0..keep.len()).filter(|&row| keep.value(row));
-        let records =
-            rows().map(|row| self.records.as_ref().map_or(row as u32, |r| r[row])).collect();
-        Origins {
-            records: Some(records),
-            parts: self.parts.as_ref().map(|parts| rows().map(|row| parts[row]).collect()),
-        }
+    fn unpack(&mut self, raw: RawBatch) -> Unpacked {
+        let unpacked = Unpacked { raw, ..Unpacked::default() };
+        self.steps.iter_mut().fold(unpacked, |mut before, step| {
+            let Unpacked { raw, unusable, counts } = step.unpack(before.raw);
+            before.unusable.extend(unusable);
+            before.counts.add(counts);
+            Unpacked { raw, ..before }
+        })
     }
 }
 
@@ -164,17 +143,32 @@ impl Ingest {
         split: SplitMarks,
         now_ms: i64,
     ) -> Result<Ingested, String> {
-        let (raw, unopened) = self.decoding.unpack(raw);
+        let Unpacked { raw, unusable: unopened, counts } = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
-        let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
+        let (mut bad, nulled) = (decoded.bad, decoded.nulled);
+        let skipped = decoded.skipped + counts.skipped;
         let mut origins = Origins { records: decoded.record_of_row, parts: decoded.parts };
         let mut batch = decoded.batch;
+        if raw.ops.is_some() && !bad.is_empty() {
+            let whole = origins.in_whole_messages(&raw.places, &mut bad, batch.num_rows());
+            let whole = BooleanArray::from(whole);
+            batch = filter_record_batch(&batch, &whole).map_err(|e| e.to_string())?;
+            origins = origins.filter(&whole);
+        }
         loop {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
-                    let (rows, watermark) =
-                        self.mark(columns, split, &raw.places, &mut bad, &origins)?;
-                    return Ok(Ingested { rows, watermark, unopened, raw, bad, skipped, nulled });
+                    let (rows, watermark) = self.mark(columns, split, &raw, &mut bad, &origins)?;
+                    return Ok(Ingested {
+                        rows,
+                        watermark,
+                        unopened,
+                        raw,
+                        bad,
+                        skipped,
+                        nulled,
+                        counts,
+                    });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
@@ -192,7 +186,7 @@ impl Ingest {
     /// The first watermark that these records lead to, if any can be read: for a split that is not
     /// open yet.
     pub(crate) fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
-        let (raw, _) = self.decoding.unpack(raw);
+        let raw = self.decoding.unpack(raw).raw;
         let decoded = self.decoding.decoder.decode(&raw);
         let unread = SplitMarks { watermark: Watermark::NONE, rows: 0 };
         let whole = Origins { records: None, parts: None };
@@ -201,7 +195,7 @@ impl Ingest {
             let one = self.columns(&decoded.batch.slice(row, 1), 0);
             if let Ok(columns) = one
                 && let Ok((rows, watermark)) =
-                    self.mark(columns, unread, &raw.places, &mut Vec::new(), &whole)
+                    self.mark(columns, unread, &raw, &mut Vec::new(), &whole)
                 && rows.batch.num_rows() == 1
             {
                 return Some(watermark);
@@ -265,14 +259,15 @@ impl Ingest {
         &self,
         batch: RecordBatch,
         split: SplitMarks,
-        places: &Places,
+        raw: &RawBatch,
         bad: &mut Vec<BadRecord>,
         origins: &Origins,
     ) -> Result<(Rows, Watermark), String> {
         let start_ms = split.watermark.ms();
         let Some(spec) = &self.spec.watermark else {
             let times = vec![start_ms; batch.num_rows()];
-            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), split.watermark));
+            let rows = Rows { ops: origins.ops(raw, 0..batch.num_rows()), ..Rows::new(batch) };
+            return Ok((self.with_arrivals(rows, split.rows, times), split.watermark));
         };
         let rowtime = batch.column(spec.rowtime);
         let values = match &spec.expression {
@@ -288,7 +283,7 @@ impl Ingest {
                 times_ms(&column).collect::<Vec<Option<i64>>>()
             }
         };
-        let ahead = self.too_far_ahead(rowtime, places, origins);
+        let ahead = self.too_far_ahead(rowtime, &raw.places, origins);
         let is_usable = |row: usize| {
             rowtime.is_valid(row) && ahead.as_ref().is_none_or(|ahead| ahead[row].is_none())
         };
@@ -310,7 +305,8 @@ impl Ingest {
         let after = || marks.iter().skip(1).copied().chain(std::iter::once(current));
         if rowtime.null_count() == 0 && ahead.is_none() {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
-            let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
+            let ops = origins.ops(raw, 0..batch.num_rows());
+            let rows = Rows { watermarks_ms: Some(marks.into()), ops, ..Rows::new(batch) };
             return Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)));
         }
         let name = self.spec.schema.field(spec.rowtime).name();
@@ -323,11 +319,12 @@ impl Ingest {
             }
         }
         let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(is_usable(r))));
+        let ops = origins.ops(raw, (0..batch.num_rows()).filter(|r| is_usable(*r)));
         let times = after().enumerate().filter(|(r, _)| is_usable(*r)).map(|(_, m)| m).collect();
         let marks: Vec<i64> =
             marks.into_iter().enumerate().filter(|(r, _)| is_usable(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
-        let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
+        let rows = Rows { watermarks_ms: Some(marks.into()), ops, ..Rows::new(batch) };
         Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)))
     }
 

@@ -85,8 +85,9 @@
 //! MiB, or a quarter of what is left, before it sends early ([`operator::window::local`]);
 //! RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
 //! ([`state::store`]); what is moved to a store goes there by the mebibyte; a line of a file may
-//! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, replies on their
-//! way included ([`source::budget`]). While a sixteenth of it is staged and not published, no
+//! have 16 MiB, and so much may become of a record that is compressed or holds some that are
+//! ([`unpack::compressed`]). All splits together read ahead an eighth of `paceline.memory`, replies
+//! on their way included ([`source::budget`]). While a sixteenth of it is staged and not published, no
 //! further checkpoint is made but the last ([`runtime::job`]); a writer of a DynamoDB table holds
 //! 8 MiB, and what lies before a barrier on top. Accumulators take two
 //! fifths of `paceline.memory`; past that, windows are moved to the store and fire from there, some

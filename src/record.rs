@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 
+use crate::change::Op;
+
 /// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends
 /// is noticed early. A longer one is cut to this length, by which decoders know it.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -24,6 +26,8 @@ pub struct RawBatch {
     pub places: Places,
     /// One array per metadata key that the table declares, in that order, aligned with `spans`.
     pub metadata: Vec<ArrayRef>,
+    /// What each record does to its table, where records say so. None: all are inserted.
+    pub ops: Option<Vec<Op>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +42,34 @@ pub enum Places {
     /// them.
     Lines { numbers: Vec<u64> },
     /// Kinesis sequence numbers, and when each record arrived, ms since the epoch by the service's
-    /// clock.
-    Sequence { numbers: Vec<String>, arrivals_ms: Vec<Option<i64>> },
+    /// clock; and the hash keys of the shard, where they are known.
+    Sequence { numbers: Vec<String>, arrivals_ms: Vec<Option<i64>>, hashes: Option<HashRange> },
     /// Record i is the `first + i`-th generated one.
     Generated { first: u64 },
     /// Record i was in record `records[i]` of the batch that the source gave.
-    Within { source: Box<Places>, records: Vec<u32> },
+    Within { source: Box<Places>, records: Vec<u32>, parts: Option<Parts> },
+}
+
+/// Which parts of the source's records some records are.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// What a part is called, such as `log event`.
+    pub what: &'static str,
+    /// None: the record is no part of another one.
+    pub numbers: Vec<Option<u32>>,
+}
+
+/// Part of the 128 bits into which MD5 maps partition keys, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HashRange {
+    pub first: u128,
+    pub last: u128,
+}
+
+impl HashRange {
+    pub(crate) fn contains(&self, hash: u128) -> bool {
+        (self.first..=self.last).contains(&hash)
+    }
 }
 
 /// A record, or part of one, that nothing is made of: it goes to the error stream.
@@ -68,7 +94,13 @@ impl Places {
             Places::Lines { numbers } => format!("line {}", numbers[i]),
             Places::Sequence { numbers, .. } => format!("sequence number {}", numbers[i]),
             Places::Generated { first } => format!("record {}", first + i as u64),
-            Places::Within { source, records } => source.describe(records[i] as usize),
+            Places::Within { source, records, parts } => {
+                let place = source.describe(records[i] as usize);
+                match parts.as_ref().and_then(|p| Some((p.what, p.numbers[i]?))) {
+                    Some((what, number)) => format!("{place}, {what} {number}"),
+                    None => place,
+                }
+            }
         }
     }
 
@@ -76,8 +108,33 @@ impl Places {
     pub(crate) fn arrived_ms(&self, i: usize) -> Option<i64> {
         match self {
             Places::Sequence { arrivals_ms, .. } => arrivals_ms[i],
-            Places::Within { source, records } => source.arrived_ms(records[i] as usize),
+            Places::Within { source, records, .. } => source.arrived_ms(records[i] as usize),
             Places::Lines { .. } | Places::Generated { .. } => None,
+        }
+    }
+
+    /// The hash keys of the shard that the records come from, where they are known.
+    pub(crate) fn hashes(&self) -> Option<HashRange> {
+        match self {
+            Places::Sequence { hashes, .. } => *hashes,
+            Places::Within { source, .. } => source.hashes(),
+            Places::Lines { .. } | Places::Generated { .. } => None,
+        }
+    }
+
+    /// The number of the record in which record `i` was before the newest step.
+    pub(crate) fn parent(&self, i: usize) -> usize {
+        match self {
+            Places::Within { records, .. } => records[i] as usize,
+            Places::Lines { .. } | Places::Sequence { .. } | Places::Generated { .. } => i,
+        }
+    }
+
+    /// The number of the source's record in which record `i` was.
+    pub(crate) fn origin(&self, i: usize) -> usize {
+        match self {
+            Places::Within { source, records, .. } => source.origin(records[i] as usize),
+            Places::Lines { .. } | Places::Sequence { .. } | Places::Generated { .. } => i,
         }
     }
 
@@ -115,17 +172,18 @@ impl RawBatch {
         );
         self.spans.push(Span { start: start as u32, end: self.bytes.len() as u32 });
     }
-    /// The metadata of some of the records.
+    /// The metadata of some of the records, each named once at most, in order.
     pub(crate) fn metadata_of(&self, records: &[u32]) -> Vec<ArrayRef> {
         if records.len() == self.len() {
             return self.metadata.clone();
         }
+        self.metadata.iter().map(|column| RawBatch::metadata_at(column, records)).collect()
+    }
+
+    /// A column of the metadata for records in any order, each as often as it is named.
+    pub(crate) fn metadata_at(column: &ArrayRef, records: &[u32]) -> ArrayRef {
         let records = UInt32Array::from(records.to_vec());
-        let of = |column: &ArrayRef| {
-            take(column, &records, None)
-                .unwrap_or_else(|e| unreachable!("records of the batch: {e}"))
-        };
-        self.metadata.iter().map(of).collect()
+        take(column, &records, None).unwrap_or_else(|e| unreachable!("records of the batch: {e}"))
     }
     pub fn record(&self, i: usize) -> &[u8] {
         let s = self.spans[i];

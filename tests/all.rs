@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod aggregated_records;
 mod aggregates;
 mod alignment;
 mod architecture;

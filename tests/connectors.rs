@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use paceline::aws;
 use paceline::config::Config;
 use paceline::connector::error::config_error;
-use paceline::connector::formats::{CSV_OPTIONS, JSON_OPTIONS, RAW_OPTIONS};
+use paceline::connector::formats::{
+    CANAL_OPTIONS, CSV_OPTIONS, DEBEZIUM_OPTIONS, JSON_OPTIONS, MAXWELL_OPTIONS, RAW_OPTIONS,
+};
 use paceline::connector::watermarks::OPTIONS as WATERMARK_OPTIONS;
 use paceline::connector::{
     ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes,
@@ -320,9 +322,14 @@ fn list() -> String {
     }
     let _ = writeln!(out, "## Watermarks\n\nOf any table that is read.\n");
     table(&mut out, &WATERMARK_OPTIONS);
-    for (name, options) in
-        [("json", &JSON_OPTIONS[..]), ("csv", &CSV_OPTIONS[..]), ("raw", &RAW_OPTIONS[..])]
-    {
+    for (name, options) in [
+        ("json", &JSON_OPTIONS[..]),
+        ("csv", &CSV_OPTIONS[..]),
+        ("raw", &RAW_OPTIONS[..]),
+        ("debezium-json", &DEBEZIUM_OPTIONS[..]),
+        ("canal-json", &CANAL_OPTIONS[..]),
+        ("maxwell-json", &MAXWELL_OPTIONS[..]),
+    ] {
         let _ = writeln!(out, "## Format {name}\n");
         table(&mut out, options);
     }

@@ -142,6 +142,7 @@ impl SplitReader for Shard {
                     spans,
                     places,
                     metadata: vec![],
+                    ops: None,
                 }));
             }
             Some(Empty(second)) => {

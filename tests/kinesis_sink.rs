@@ -94,3 +94,55 @@ fn a_stream_that_is_not_there_ends_the_job() {
     assert_eq!(done.status.code(), Some(1), "{log}");
     assert!(log.contains("there is no stream 'out'"), "{log}");
 }
+
+/// What a query takes back and adds goes into one stream, and out of it into another query.
+#[test]
+fn changes_go_through_a_stream() {
+    let server = KinesisServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    write_input(dir.path());
+    for format in ["debezium-json", "canal-json", "maxwell-json"] {
+        server.create_stream("out", 2);
+        let stream = |name: &str, columns: &str| {
+            format!(
+                "CREATE TABLE {name} ({columns}, PRIMARY KEY (k) NOT ENFORCED) PARTITIONED BY (k) WITH ('connector'='kinesis','format'='{format}',
+                   'stream.arn'='{}','source.init.position'='TRIM_HORIZON');",
+                server.stream_arn("out")
+            )
+        };
+        let written = format!(
+            "CREATE TABLE src (k STRING, n INT) WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+             {} INSERT INTO sums SELECT k, SUM(n) FROM src GROUP BY k;",
+            stream("sums", "k STRING, total INT")
+        );
+        fs::write(dir.path().join("w.sql"), written).unwrap();
+        let run = |args: &[&str]| {
+            let output = crate::support::binary::paceline(dir.path(), args)
+                .env("AWS_ENDPOINT_URL_KINESIS", server.endpoint())
+                .env("AWS_REGION", "us-east-1")
+                .stdout(std::process::Stdio::piped())
+                .output()
+                .unwrap();
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{format}: {log}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run(&["run", "w.sql", "--parallelism", "2"]);
+        // A stream holds the numbers of updates by the thousand; what they lead to is 20 rows.
+        let read = format!(
+            "{} SELECT COUNT(*) AS keys, SUM(total) AS total FROM sums;",
+            stream("sums", "k STRING, total INT")
+        );
+        fs::write(dir.path().join("r.sql"), read).unwrap();
+        let to = (chrono::Utc::now() + chrono::Duration::seconds(2)).to_rfc3339();
+        let shown = run(&["run", "r.sql", "--parallelism", "2", "--output", "json", "--to", &to]);
+        let last: Value = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
+        let expected = (ROWS * (ROWS - 1) / 2) as u64;
+        assert_eq!(
+            (&last["keys"], last["total"].as_u64()),
+            (&20.into(), Some(expected)),
+            "{format}"
+        );
+        server.delete_stream("out");
+    }
+}

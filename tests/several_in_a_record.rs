@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::support::kinesis_server::KinesisServer;
 
 /// The rows of a query's sink `res`, sorted; the error stream as position and raw text; the log.
-struct Ran {
-    rows: Vec<String>,
-    errors: Vec<(String, String, String)>,
-    log: String,
+pub struct Ran {
+    pub rows: Vec<String>,
+    pub errors: Vec<(String, String, String)>,
+    pub log: String,
 }
 
 fn lines(folder: &Path) -> Vec<String> {
@@ -25,7 +25,7 @@ fn lines(folder: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn run(dir: &Path, sql: &str, args: &[&str], endpoint: &str) -> Ran {
+pub fn run(dir: &Path, sql: &str, args: &[&str], endpoint: &str) -> Ran {
     fs::write(dir.join("q.sql"), sql).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     command
@@ -54,11 +54,11 @@ fn run(dir: &Path, sql: &str, args: &[&str], endpoint: &str) -> Ran {
     Ran { rows, errors, log }
 }
 
-const SINK: &str =
+pub const SINK: &str =
     "CREATE TABLE res (id INT) WITH ('connector'='filesystem','format'='json','path'='res');
 INSERT INTO res SELECT id FROM src;";
 
-fn ids(rows: &[String]) -> Vec<i64> {
+pub fn ids(rows: &[String]) -> Vec<i64> {
     let mut ids: Vec<i64> = rows
         .iter()
         .map(|r| serde_json::from_str::<Value>(r).unwrap()["id"].as_i64().unwrap_or(-1))
@@ -250,7 +250,24 @@ fn the_setting_is_checked() {
             format!("SET 'paceline.src.compression' = 'gzip';\n{raw}"),
             "records of this connector are never compressed",
         ),
-        (format!("SET 'paceline.src.compression' = 'zip';\n{raw}"), "expected none or gzip"),
+        (format!("SET 'paceline.src.compression' = 'zip';\n{raw}"), "expected none, gzip or zstd"),
+        (
+            format!("SET 'paceline.src.aggregation' = 'kpl';\n{raw}"),
+            "records of this connector are no aggregates",
+        ),
+        (
+            format!("SET 'paceline.src.aggregation' = 'kcl';\n{raw}"),
+            "expected kpl, kpl-strict or none",
+        ),
+        (
+            format!("SET 'paceline.src.envelope' = 'dms';\n{raw}"),
+            "records of this connector are in no envelopes",
+        ),
+        (
+            format!("SET 'paceline.src.envelope' = 'sns';\n{raw}"),
+            "expected none, cloudwatch-logs, eventbridge",
+        ),
+        (format!("SET 'paceline.srv.envelope' = 'dms';\n{raw}"), "there is no table 'srv'"),
         (format!("SET 'paceline.srv.compression' = 'gzip';\n{raw}"), "there is no table 'srv'"),
         (format!("SET 'paceline.src.records' = 'some';\n{raw}"), "expected one or many"),
     ] {

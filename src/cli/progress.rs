@@ -45,6 +45,10 @@ pub struct Counts {
     pub skipped: u64,
     /// Fields that it made NULL.
     pub nulled: u64,
+    /// Records in aggregates whose keys belong to another shard.
+    pub misplaced: u64,
+    /// Messages of envelopes that hold no rows.
+    pub control: u64,
     pub late: u64,
     /// Results that are not written, because their tables hold those of a run that began later.
     pub lost: u64,
@@ -78,6 +82,15 @@ impl Counts {
                 ", {} fields NULL by ignore-parse-errors",
                 HumanCount(self.nulled)
             ));
+        }
+        if self.misplaced > 0 {
+            out.push_str(&format!(
+                ", {} records in aggregates of shards to which their keys do not belong",
+                HumanCount(self.misplaced)
+            ));
+        }
+        if self.control > 0 {
+            out.push_str(&format!(", {} control messages left out", HumanCount(self.control)));
         }
         if self.diverted > 0 {
             out.push_str(&format!(", {} in the error stream", HumanCount(self.diverted)));
@@ -158,10 +171,13 @@ impl Observer for Progress {
             diverted_bytes_cut: count(&stats.diverted_bytes_cut),
             skipped: count(&stats.skipped),
             nulled: count(&stats.nulled),
+            misplaced: count(&stats.misplaced),
+            control: count(&stats.control),
             late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
             lost: sinks.iter().map(|sink| sink.other_run).sum(),
         };
-        let Counts { rows_in, rows_out, diverted, skipped, nulled, late, lost, .. } = self.counts;
+        let Counts { rows_in, rows_out, diverted, skipped, nulled, .. } = self.counts;
+        let Counts { misplaced, control, late, lost, .. } = self.counts;
         let unread: Vec<SourceReport> = sources
             .iter()
             .map(|s| SourceReport { table: s.table.clone(), unread: s.source.unread() })
@@ -176,6 +192,8 @@ impl Observer for Progress {
             diverted,
             skipped,
             nulled,
+            misplaced,
+            control,
             late,
             epoch: self.last_epoch,
             event_time,
@@ -205,6 +223,8 @@ impl Observer for Progress {
                 diverted,
                 skipped,
                 nulled,
+                misplaced,
+                control,
                 lost,
                 unread_shards,
                 checkpoints_failed = count(&stats.checkpoints_failed),

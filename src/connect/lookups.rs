@@ -14,6 +14,7 @@ use crate::connector::{ConnectError, Connectors, Environment, Use, check_options
 use crate::lookup::options::LookupOptions;
 use crate::lookup::{Lookup, LookupTable};
 use crate::plan::physical::{LookupPlan, PhysicalPlan};
+use crate::sql::catalog::Table;
 use crate::sql::compared::Compared;
 
 pub(super) fn lookup(
@@ -29,6 +30,7 @@ pub(super) fn lookup(
         let options = LookupOptions::parse(&BTreeMap::new()).map_err(|e| config_error(table, e))?;
         (Arc::new(sample(plan, env, compared).map_err(|e| place(e, table))?), options)
     } else {
+        refuse_changes(table)?;
         let (connector, looks_up) = env.connectors.looks_up(table)?;
         check_options(table, connector)?;
         let options = LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
@@ -40,10 +42,23 @@ pub(super) fn lookup(
 /// Finds what is wrong with a table's declaration, without touching the outside.
 pub(super) fn check(plan: &LookupPlan, connectors: &Connectors) -> Result<(), ConnectError> {
     let table = &plan.source.table;
+    refuse_changes(table)?;
     let (connector, looks_up) = connectors.looks_up(table)?;
     check_options(table, connector)?;
     LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
     looks_up.check(plan)
+}
+
+/// A row that is looked up is there: a list of changes has none.
+fn refuse_changes(table: &Table) -> Result<(), ConnectError> {
+    let Some(format) = table.change_format() else { return Ok(()) };
+    Err(config_error(
+        table,
+        format!(
+            "the format {format} holds changes, and no rows to look up: join it FOR SYSTEM_TIME AS OF a rowtime, with a PRIMARY KEY, or \
+             without a bound in time"
+        ),
+    ))
 }
 
 /// What is to be known of the tables that are looked up, each once: for `check`.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use regex::Regex;
 
 use super::error::{ConnectError, config_error};
 use super::watermarks;
@@ -29,6 +30,7 @@ use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
 use crate::sql::hints;
 use crate::sql::null_keys::{self, NullKeys};
+use crate::unpack::changes::{Changes, Form, Schema};
 
 const fn json(
     key: &'static str,
@@ -74,6 +76,39 @@ pub const JSON_OPTIONS: [OptionSpec; 7] = [
     ),
     json(null_keys::LITERAL, Text, "null", "what such a key is written as with LITERAL"),
 ];
+const IGNORE: &str = "what cannot be read becomes NULL, or is left out and counted";
+const TIMES: &str = "how times are written";
+const PLAIN: &str = "a DECIMAL is written without an exponent";
+
+/// The options of the format debezium-json.
+pub const DEBEZIUM_OPTIONS: [OptionSpec; 4] = [
+    json("debezium-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
+    json("debezium-json.schema-include", Flag, "false", "messages have their schema around them"),
+    json("debezium-json.ignore-parse-errors", Flag, "false", IGNORE),
+    json("debezium-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
+];
+/// The options of the format canal-json.
+pub const CANAL_OPTIONS: [OptionSpec; 5] = [
+    json("canal-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
+    json("canal-json.ignore-parse-errors", Flag, "false", IGNORE),
+    json("canal-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
+    OptionSpec::new(
+        "canal-json.database.include",
+        Text,
+        "a regular expression: messages of databases whose names it does not match are left out",
+    ),
+    OptionSpec::new(
+        "canal-json.table.include",
+        Text,
+        "a regular expression: messages of tables whose names it does not match are left out",
+    ),
+];
+/// The options of the format maxwell-json.
+pub const MAXWELL_OPTIONS: [OptionSpec; 3] = [
+    json("maxwell-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
+    json("maxwell-json.ignore-parse-errors", Flag, "false", IGNORE),
+    json("maxwell-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
+];
 /// The options of the format csv.
 pub const CSV_OPTIONS: [OptionSpec; 9] = [
     OptionSpec::new("csv.field-delimiter", Text, "what stands between two fields: one ASCII character").or(","),
@@ -107,6 +142,9 @@ pub(crate) fn options_of(table: &Table) -> &'static [OptionSpec] {
     match table.options.get("format").map(String::as_str) {
         Some("csv") => &CSV_OPTIONS,
         Some("raw") => &RAW_OPTIONS,
+        Some("debezium-json") => &DEBEZIUM_OPTIONS,
+        Some("canal-json") => &CANAL_OPTIONS,
+        Some("maxwell-json") => &MAXWELL_OPTIONS,
         _ => &JSON_OPTIONS,
     }
 }
@@ -180,11 +218,13 @@ impl DecodeFormat {
                     options: CsvOptions { rows_per_record, ..csv_options(table)? },
                 })
             }
-            "raw" if rows_per_record == RowsPerRecord::Many => {
+            "raw" | "debezium-json" | "canal-json" | "maxwell-json"
+                if rows_per_record == RowsPerRecord::Many =>
+            {
                 let key = format!("'paceline.{}.records' = 'many'", hints::base_name(&table.name));
                 Err(config_error(
                     table,
-                    format!("{key}: with the format raw a record is one value"),
+                    format!("{key}: with the format {format} a record is one value"),
                 ))
             }
             "raw" => {
@@ -203,7 +243,10 @@ impl DecodeFormat {
                         source,
                     })
                     .collect();
-                let is_other = table.options.get("format").is_some_and(|f| f != "json");
+                let is_other = table
+                    .options
+                    .get("format")
+                    .is_some_and(|f| matches!(f.as_str(), "csv" | "raw"));
                 let options = match records {
                     RecordsOf::Sample if is_other => JsonOptions::default(),
                     _ => json_options(table)?,
@@ -252,6 +295,14 @@ pub(crate) fn framing(table: &Table) -> Result<Framing, ConnectError> {
 
 pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
     Ok(match name(table)? {
+        format @ ("debezium-json" | "canal-json" | "maxwell-json")
+            if !matches!(table.connector(), "kinesis" | "kinesis-legacy") =>
+        {
+            let reason = format!(
+                "the format {format} is read here, and written to Kinesis streams alone; json, csv and raw are"
+            );
+            return Err(config_error(table, reason));
+        }
         "csv" => EncodeFormat::Csv(csv_options(table)?),
         "raw" => {
             raw_columns(table, table.sink_columns().len())?;
@@ -261,7 +312,10 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
             NullKeys::of(&table.options).map_err(|e| config_error(table, e))?;
             EncodeFormat::Json(EncodeOptions {
                 ignore_null_fields: is_set(table, "json.encode.ignore-null-fields")?,
-                decimal_as_plain_number: is_set(table, "json.encode.decimal-as-plain-number")?,
+                decimal_as_plain_number: is_set(
+                    table,
+                    &json_key(table, "encode.decimal-as-plain-number"),
+                )?,
                 timestamp_standard: timestamp_standard(table)?,
             })
         }
@@ -270,14 +324,21 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
 
 fn name(table: &Table) -> Result<&str, ConnectError> {
     match table.options.get("format").map(String::as_str) {
-        Some(format @ ("json" | "csv" | "raw")) => Ok(format),
+        Some(
+            format @ ("json" | "csv" | "raw" | "debezium-json" | "canal-json" | "maxwell-json"),
+        ) => Ok(format),
         None if !matches!(table.connector(), "filesystem" | "kinesis" | "kinesis-legacy") => {
             Ok("json")
         }
-        None => Err(config_error(table, "WITH needs 'format' = 'json', 'csv' or 'raw'")),
+        None => Err(config_error(
+            table,
+            "WITH needs 'format' = 'json', 'csv', 'raw', or one of changes such as 'debezium-json'",
+        )),
         Some(other) => Err(config_error(
             table,
-            format!("format '{other}' is not supported; json, csv and raw are"),
+            format!(
+                "format '{other}' is not supported; json, csv, raw, debezium-json, canal-json and maxwell-json are"
+            ),
         )),
     }
 }
@@ -302,14 +363,47 @@ fn parse_errors(table: &Table, key: &str) -> Result<ParseErrors, ConnectError> {
 }
 
 fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> {
-    match table.options.get("json.timestamp-format.standard").map(String::as_str) {
+    let key = json_key(table, "timestamp-format.standard");
+    match table.options.get(&key).map(String::as_str) {
         None | Some("SQL") => Ok(TimestampStandard::Sql),
         Some("ISO-8601") => Ok(TimestampStandard::Iso8601),
-        Some(other) => Err(config_error(
-            table,
-            format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"),
-        )),
+        Some(other) => {
+            Err(config_error(table, format!("'{key}' is SQL or ISO-8601, not '{other}'")))
+        }
     }
+}
+
+/// An option of JSON, under the name of the table's format.
+fn json_key(table: &Table, option: &str) -> String {
+    let format = table.change_format().unwrap_or("json");
+    format!("{format}.{option}")
+}
+
+/// How the table's records say what has changed, if they do.
+pub(crate) fn changes(table: &Table) -> Result<Option<Changes>, ConnectError> {
+    let Some(format) = table.change_format() else { return Ok(None) };
+    let pattern = |option: &str| match table.options.get(option) {
+        None => Ok(None),
+        // The whole name has to match, as in Java.
+        Some(text) => Regex::new(&format!("^(?:{text})$"))
+            .map(Some)
+            .map_err(|e| config_error(table, format!("'{option}': {e}"))),
+    };
+    let form = match format {
+        "debezium-json" => Form::Debezium {
+            schema: match is_set(table, "debezium-json.schema-include")? {
+                true => Schema::Included,
+                false => Schema::LeftOut,
+            },
+        },
+        "canal-json" => Form::Canal {
+            database: pattern("canal-json.database.include")?,
+            table: pattern("canal-json.table.include")?,
+        },
+        _ => Form::Maxwell,
+    };
+    let errors = parse_errors(table, &json_key(table, "ignore-parse-errors"))?;
+    Ok(Some(Changes { form, errors }))
 }
 
 /// How a sample of the table writes times: as its records do, if they are JSON.
@@ -322,7 +416,7 @@ pub(crate) fn times_of_samples(table: &Table) -> TimestampStandard {
 
 fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
     Ok(JsonOptions {
-        parse_errors: parse_errors(table, "json.ignore-parse-errors")?,
+        parse_errors: parse_errors(table, &json_key(table, "ignore-parse-errors"))?,
         missing_fields: match is_set(table, "json.fail-on-missing-field")? {
             true => MissingFields::AreErrors,
             false => MissingFields::AreNull,

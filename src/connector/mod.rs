@@ -33,7 +33,7 @@ use std::sync::Arc;
 use crate::lookup::LookupTable;
 use crate::lookup::options::LookupOptions;
 use crate::options::{self, OptionKind, OptionSpec};
-use crate::plan::connectors::{KnownConnectors, Uses};
+use crate::plan::connectors::{KnownConnectors, RowsTaken, Uses};
 use crate::plan::physical::{LookupPlan, SinkPlan, SourcePlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
@@ -339,18 +339,29 @@ impl Connectors {
 
 impl KnownConnectors for Connectors {
     fn uses(&self, table: &Table) -> Uses {
-        self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses)
+        let uses =
+            self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses);
+        match uses.rows {
+            // Its records can say what each row does.
+            RowsTaken::New if table.change_format().is_some() => {
+                Uses { rows: RowsTaken::Changes, ..uses }
+            }
+            _ => uses,
+        }
     }
 }
 
 /// Where the payload is encoded. Its own options are those of [`formats`].
-pub const FORMAT: OptionSpec =
-    OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+pub const FORMAT: OptionSpec = OptionSpec::new(
+    "format",
+    OptionKind::Text,
+    "how a record is written: json, csv or raw; what is read may be debezium-json, canal-json or maxwell-json too",
+);
 
 /// A format that is not here.
 pub(crate) fn lacks_format(table: &Table) -> Option<String> {
     let format = table.options.get(FORMAT.key)?;
-    (!["json", "csv", "raw"].contains(&format.as_str()))
+    (!["json", "csv", "raw"].contains(&format.as_str()) && table.change_format().is_none())
         .then(|| format!("format '{format}' (json, csv and raw are)"))
 }
 

@@ -7,8 +7,27 @@
 use super::{BadRecord, Decoded, ParseErrors, RecordPart};
 use crate::record::RawBatch;
 
-/// The two bytes that a gzip stream begins with.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// What a record looks like that no format reads as it is, by its first bytes.
+fn hint(record: &[u8]) -> Option<&'static str> {
+    const HINTS: [(&[u8], &str); 3] = [
+        (
+            &[0x1f, 0x8b],
+            "it looks like gzip (it begins with 1f 8b); for a stream whose records are compressed, \
+             SET 'paceline.<table>.compression' = 'gzip'",
+        ),
+        (
+            &[0x28, 0xb5, 0x2f, 0xfd],
+            "it looks like zstd (it begins with 28 b5 2f fd); for a stream whose records are compressed, \
+             SET 'paceline.<table>.compression' = 'zstd'",
+        ),
+        (
+            &[0xf3, 0x89, 0x9a, 0xc2],
+            "it looks like an aggregate of the Kinesis Producer Library (it begins with f3 89 9a c2) that is damaged, or that is not to be \
+             opened: SET 'paceline.<table>.aggregation' = 'kpl'",
+        ),
+    ];
+    HINTS.iter().find(|(magic, _)| record.starts_with(magic)).map(|(_, hint)| *hint)
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Collected {
@@ -79,12 +98,8 @@ impl Collected {
                     "a row of no part"
                 );
                 for one in &mut bad {
-                    if raw.record(one.index).starts_with(&GZIP) {
-                        one.reason = format!(
-                            "it looks like gzip (it begins with 1f 8b); for a stream whose records are compressed, \
-                                 SET 'paceline.<table>.compression' = 'gzip': {}",
-                            one.reason
-                        );
+                    if let Some(hint) = hint(raw.record(one.index)) {
+                        one.reason = format!("{hint}: {}", one.reason);
                     }
                 }
                 Decoded { batch, record_of_row, parts, bad, skipped, nulled }

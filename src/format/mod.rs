@@ -5,6 +5,7 @@
 //! reason, and the caller diverts it.
 
 mod assemble;
+pub(crate) mod changes;
 mod collected;
 pub mod csv;
 pub mod encode;

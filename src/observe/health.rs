@@ -26,6 +26,10 @@ pub struct Report {
     pub skipped: u64,
     /// Fields that it made NULL.
     pub nulled: u64,
+    /// Records in aggregates whose keys belong to another shard.
+    pub misplaced: u64,
+    /// Messages of envelopes that hold no rows.
+    pub control: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
     /// The newest checkpoint.

@@ -76,7 +76,10 @@ fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlE
         return Ok(());
     }
     let of_records = config.many_records.iter().map(|table| (table, "records"));
-    let named = of_records.chain(config.gzip_records.iter().map(|table| (table, "compression")));
+    let compressed = config.compressed_records.keys().map(|table| (table, "compression"));
+    let aggregated = config.aggregated_records.keys().map(|table| (table, "aggregation"));
+    let enveloped = config.envelopes.keys().map(|table| (table, "envelope"));
+    let named = of_records.chain(compressed).chain(aggregated).chain(enveloped);
     let named = named.chain(config.ahead_max.keys().map(|table| (table, "max-ahead")));
     for (table, key) in named {
         if script.catalog.names().all(|name| name != *table) {

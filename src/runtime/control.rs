@@ -26,6 +26,10 @@ pub struct Stats {
     pub skipped: AtomicU64,
     /// Fields that are NULL for the same reason.
     pub nulled: AtomicU64,
+    /// Records in aggregates whose keys belong to another shard.
+    pub misplaced: AtomicU64,
+    /// Messages of envelopes that hold no rows.
+    pub control: AtomicU64,
     pub late_rows: AtomicU64,
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,

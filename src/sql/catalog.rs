@@ -116,6 +116,12 @@ impl Table {
         self.options.get("connector").map_or("", String::as_str)
     }
 
+    /// The format of its records, if they say themselves whether a row is added or taken back.
+    pub(crate) fn change_format(&self) -> Option<&str> {
+        let format = self.options.get("format")?.as_str();
+        ["debezium-json", "canal-json", "maxwell-json"].contains(&format).then_some(format)
+    }
+
     /// The columns that identify a row of an upsert sink.
     pub(crate) fn upsert_key(&self) -> &[String] {
         if self.primary_key.is_empty() { &self.partitioned_by } else { &self.primary_key }

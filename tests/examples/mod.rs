@@ -10,12 +10,13 @@ use paceline::plan::physical::ResultKeys;
 use paceline::sql::bind::bind;
 
 /// Each file with how the rows of its result share keys: a board is written over, a history is not.
-const FILES: [(&str, ResultKeys); 11] = [
+const FILES: [(&str, ResultKeys); 12] = [
     ("alleycat/leaderboard.sql", ResultKeys::SharedByWindows),
     ("alleycat/top10.sql", ResultKeys::Unique),
     ("alleycat/final-scores.sql", ResultKeys::InOrder),
     ("alleycat/class-bests.sql", ResultKeys::InOrder),
     ("alleycat/clubs.sql", ResultKeys::Unique),
+    ("log-errors.sql", ResultKeys::Unique),
     ("sensors.sql", ResultKeys::Unique),
     ("orders.sql", ResultKeys::Unique),
     ("orders-live.sql", ResultKeys::InOrder),

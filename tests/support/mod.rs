@@ -6,6 +6,7 @@ pub mod changelog_sink;
 pub mod dynamodb_server;
 pub mod job;
 pub mod kinesis_server;
+pub mod kpl;
 pub mod prepare;
 pub mod producer;
 pub mod real_servers;

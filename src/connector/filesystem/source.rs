@@ -510,7 +510,8 @@ impl SplitReader for FileReader {
         }
         bytes.truncate(at);
         let metadata = self.metadata_columns(spans.len())?;
-        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Lines { numbers }, metadata }))
+        let places = Places::Lines { numbers };
+        Ok(Polled::Records(RawBatch { bytes, spans, places, metadata, ops: None }))
     }
 
     fn position(&self) -> Position {

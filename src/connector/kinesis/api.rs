@@ -12,6 +12,7 @@ use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
+pub(crate) use crate::record::HashRange;
 use crate::tasks::{BoxFuture, Stopped, Tasks};
 
 /// Why a call gave nothing.
@@ -43,13 +44,6 @@ pub(crate) struct ListedShard {
     /// Hash keys of partition keys that it takes, both ends included. None where the server does
     /// not say.
     pub hashes: Option<HashRange>,
-}
-
-/// Part of the 128 bits into which MD5 maps partition keys, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct HashRange {
-    pub first: u128,
-    pub last: u128,
 }
 
 /// A child as the last reply of its parent names it.

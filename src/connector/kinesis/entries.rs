@@ -9,6 +9,8 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::api::Entry;
 use super::sink_options::Partitioner;
+use crate::change::Op;
+use crate::format::changes::ChangeMessage;
 use crate::format::encode::RowEncoder;
 use crate::format::json::JsonEncoder;
 use crate::sink::Rejected;
@@ -21,6 +23,8 @@ const RECORD_BYTES_MAX: usize = 1 << 20;
 /// Makes the entries of one writer.
 pub(super) struct EntryMaker {
     pub encoder: RowEncoder,
+    /// Where a record says what its row does.
+    pub message: Option<ChangeMessage>,
     /// For rows that cannot be records.
     pub json: JsonEncoder,
     pub partitioner: Partitioner,
@@ -32,17 +36,24 @@ pub(super) struct EntryMaker {
 }
 
 impl EntryMaker {
-    /// The entries of a batch, each in the order of its row.
-    pub fn entries(&mut self, batch: &RecordBatch) -> Vec<Result<Entry, Rejected>> {
-        (0..batch.num_rows()).map(|row| self.entry(batch, row)).collect()
+    /// The entries of a batch, each in the order of its row. `op`: what a row does.
+    pub fn entries(
+        &mut self,
+        batch: &RecordBatch,
+        op: impl Fn(usize) -> Op,
+    ) -> Vec<Result<Entry, Rejected>> {
+        (0..batch.num_rows()).map(|row| self.entry(batch, row, op(row))).collect()
     }
 
-    fn entry(&mut self, batch: &RecordBatch, row: usize) -> Result<Entry, Rejected> {
+    fn entry(&mut self, batch: &RecordBatch, row: usize, op: Op) -> Result<Entry, Rejected> {
         let mut data = Vec::new();
         self.encoder.encode_rows(batch, row..row + 1, &mut data);
         // A record is what stands on a line of a file.
         if data.last() == Some(&b'\n') {
             data.pop();
+        }
+        if let Some(message) = self.message {
+            data = message.of(op, &data);
         }
         let key = self.key(batch, row);
         self.made += 1;
@@ -112,6 +123,7 @@ mod tests {
         let format = EncodeFormat::Json(EncodeOptions::default());
         let maker = EntryMaker {
             encoder: format.encoder(&schema).unwrap(),
+            message: None,
             json: JsonEncoder::new(&schema, EncodeOptions::default()).unwrap(),
             partitioner,
             key_columns: vec![0, 1],
@@ -124,7 +136,8 @@ mod tests {
     #[test]
     fn keys_are_values_of_columns() {
         let (mut maker, batch) = maker(Partitioner::Fields { delimiter: "|".into() });
-        let entries: Vec<Entry> = maker.entries(&batch).into_iter().map(Result::unwrap).collect();
+        let entries: Vec<Entry> =
+            maker.entries(&batch, |_| Op::Insert).into_iter().map(Result::unwrap).collect();
         let keys: Vec<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["a|1", "null|2", &"x".repeat(256)]);
         assert_eq!(entries[0].1, br#"{"k":"a","n":1}"#);
@@ -134,7 +147,7 @@ mod tests {
     fn fixed_and_random_keys() {
         let keys = |partitioner| -> Vec<String> {
             let (mut maker, batch) = maker(partitioner);
-            maker.entries(&batch).into_iter().map(|e| e.unwrap().0).collect()
+            maker.entries(&batch, |_| Op::Insert).into_iter().map(|e| e.unwrap().0).collect()
         };
         let (fixed, random) = (keys(Partitioner::Fixed), keys(Partitioner::Random));
         assert!(fixed.iter().all(|key| *key == fixed[0]));

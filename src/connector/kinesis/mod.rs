@@ -32,6 +32,7 @@ use super::error::{ConnectError, place};
 use super::{Bounds, Connector, Environment, Reads, Writes, formats, metadata_keys};
 use crate::aws;
 use crate::aws::clock::ServerClock;
+use crate::config::Aggregation;
 use crate::options::OptionSpec;
 use crate::plan::connectors::{RowsTaken, Uses};
 use crate::plan::physical::{SinkPlan, SourcePlan};
@@ -40,11 +41,13 @@ use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::Source;
 use crate::sql::catalog::Table;
 use crate::sql::hints;
+use crate::unpack::envelope;
 use crate::who::Who;
 use api::Streams;
 use client::Aws;
 pub use options::{InitPosition, KinesisOptions};
 use sink_options::{Partitioner, SinkOptions};
+use source::KeysOfShards;
 pub use source::{KinesisSource, METADATA_KEYS};
 pub use writer::KinesisWriter;
 
@@ -114,16 +117,26 @@ impl Reads for Kinesis {
         let table = &plan.table;
         let options =
             KinesisOptions::parse(&table.name, &formats::without_format(table), env.bounds)?;
+        let name = hints::base_name(&table.name);
+        let mut keys = metadata_keys(plan);
+        // Whoever opens the envelope gives what is on it.
+        if env.config.envelopes.contains_key(name) {
+            keys.retain(|key| !key.starts_with(envelope::METADATA));
+        }
         let source = KinesisSource::on(
             self.streams.as_ref(),
             &table.name,
             options,
-            metadata_keys(plan),
+            keys,
             env.on_gap,
             env.clock.clone(),
             env.tasks.clone(),
         )?;
-        Ok(Arc::new(source))
+        let keys = match env.config.aggregation(name) {
+            Aggregation::KplStrict => KeysOfShards::AtStart,
+            Aggregation::Kpl | Aggregation::None => KeysOfShards::WhenFound,
+        };
+        Ok(Arc::new(source.with_keys_of_shards(keys)))
     }
 
     fn takes_bounds(&self) -> bool {

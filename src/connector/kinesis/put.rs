@@ -10,7 +10,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::api::{Entry, Failure, StreamApi};
-use super::backlog::{Backlog, Batch, Order};
+use super::backlog::{Backlog, Batch, Order, Together};
 use crate::tasks::Tasks;
 use crate::time::timer::sleep;
 use crate::wake::Wake;
@@ -25,6 +25,7 @@ pub(super) struct PutterConfig {
     pub stream: Arc<dyn StreamApi>,
     pub stream_name: String,
     pub order: Order,
+    pub together: Together,
     pub batch_max: usize,
     pub batch_bytes_max: usize,
     pub calls_max: usize,
@@ -112,8 +113,12 @@ impl Putter {
             && !state.closed
             && !state.is_pausing
             && state.failure.is_none()
-            && let Some(batch) =
-                state.backlog.next(config.order, config.batch_max, config.batch_bytes_max)
+            && let Some(batch) = state.backlog.next(
+                config.order,
+                config.together,
+                config.batch_max,
+                config.batch_bytes_max,
+            )
         {
             calls.push(Call { putter: self.clone(), batch: Some(batch), pauses: false });
         }
@@ -206,7 +211,7 @@ impl Drop for Call {
             state.is_pausing = false;
         }
         if let Some(batch) = self.batch.take() {
-            let count = batch.entries().len();
+            let count = batch.len();
             state.backlog.end(batch, std::iter::repeat_n(true, count));
             if !state.closed && state.failure.is_none() {
                 // Nobody will send it: better an error than a barrier that never ends.

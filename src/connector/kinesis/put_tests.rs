@@ -21,6 +21,7 @@ use crate::support::seeds::each_seed;
 use crate::support::tier::by_tier;
 use crate::time::clock::SetClock;
 use crate::time::virtual_time::VirtualTime;
+use crate::unpack::kpl::message;
 
 const START_MS: i64 = 1_800_000_000_000;
 
@@ -30,6 +31,11 @@ fn records_arrive_in_the_order_of_their_keys() {
         let begun = VirtualTime::begin();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut share = || if rng.random_bool(0.5) { rng.random_range(0.0..0.4) } else { 0.0 };
+        let together = if seed % 2 == 0 {
+            Together::Never
+        } else {
+            Together::UpTo([30, 100, 51_200][seed as usize % 3])
+        };
         let faults = StreamFaults {
             throttled: share(),
             failed: share(),
@@ -54,6 +60,7 @@ fn records_arrive_in_the_order_of_their_keys() {
             batch_max: rng.random_range(1..20),
             batch_bytes_max: 1000,
             calls_max: rng.random_range(1..4),
+            together,
             records_max: 10_000,
             fail_on_error: false,
             tasks: sim.tasks(),
@@ -76,8 +83,16 @@ fn records_arrive_in_the_order_of_their_keys() {
             }
             let mut arrived: BTreeMap<String, Vec<u32>> = BTreeMap::new();
             for (key, data) in service.written() {
-                let number = u32::from_be_bytes(data.try_into().expect("four bytes"));
-                arrived.entry(key).or_default().push(number);
+                let payloads = match message::read(&data) {
+                    Some(several) => {
+                        several.records.into_iter().map(|r| data[r.data].to_vec()).collect()
+                    }
+                    None => vec![data],
+                };
+                for data in payloads {
+                    let number = u32::from_be_bytes(data.try_into().expect("four bytes"));
+                    arrived.entry(key.clone()).or_default().push(number);
+                }
             }
             assert_eq!(arrived, pushed);
         }

@@ -7,13 +7,15 @@
 use std::sync::Arc;
 
 use super::api::StreamApi;
-use super::backlog::Order;
+use super::backlog::{Order, Together};
 use super::entries::EntryMaker;
 use super::put::{Lost, Putter, PutterConfig};
 use super::sink_options::{Partitioner, SinkOptions};
 use super::{Bounds, KinesisOptions};
+use crate::config::Aggregation;
 use crate::connector::error::{config_error, place};
 use crate::connector::{ConnectError, Environment, formats};
+use crate::format::changes::ChangeMessage;
 use crate::format::encode::EncodeFormat;
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::ids::Epoch;
@@ -23,6 +25,7 @@ use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec,
 };
 use crate::sql::catalog::Table;
+use crate::sql::hints;
 use crate::tasks::Tasks;
 use crate::wake::Wake;
 
@@ -33,6 +36,7 @@ pub(super) struct Parts {
     format: EncodeFormat,
     spec: TableSpec,
     key_columns: Vec<usize>,
+    message: Option<ChangeMessage>,
 }
 
 /// Reads a declaration, and finds what is wrong with it.
@@ -53,11 +57,17 @@ pub(super) fn parsed(plan: &SinkPlan, table: &Table) -> Result<Parts, ConnectErr
         format,
         spec: plan.table_spec(table),
         key_columns: key_columns.collect::<Result<_, _>>()?,
+        message: table.change_format().and_then(ChangeMessage::of_format),
     })
 }
 
+/// Bytes of an aggregate at most: what the Kinesis Producer Library takes unless it is told
+/// otherwise.
+const AGGREGATE_BYTES_MAX: usize = 51_200;
+
 pub(super) struct StreamSink {
     parts: Parts,
+    together: Together,
     stream: Arc<dyn StreamApi>,
     run_ms: i64,
     tasks: Tasks,
@@ -65,7 +75,12 @@ pub(super) struct StreamSink {
 
 impl StreamSink {
     pub fn new(parts: Parts, stream: Arc<dyn StreamApi>, env: &Environment<'_>) -> StreamSink {
-        StreamSink { parts, stream, run_ms: env.run_ms, tasks: env.tasks.clone() }
+        let aggregation = env.config.aggregated_records.get(hints::base_name(&parts.spec.name));
+        let together = match aggregation {
+            Some(Aggregation::Kpl | Aggregation::KplStrict) => Together::UpTo(AGGREGATE_BYTES_MAX),
+            Some(Aggregation::None) | None => Together::Never,
+        };
+        StreamSink { parts, together, stream, run_ms: env.run_ms, tasks: env.tasks.clone() }
     }
 }
 
@@ -75,10 +90,11 @@ impl Sink for StreamSink {
     }
 
     fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let Parts { stream, options, format, spec, key_columns } = &self.parts;
+        let Parts { stream, options, format, spec, key_columns, .. } = &self.parts;
         let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
         let entries = EntryMaker {
             encoder: format.encoder(&spec.schema).map_err(|e| config(e.to_string()))?,
+            message: self.parts.message,
             json: JsonEncoder::new(&spec.schema, EncodeOptions::default())
                 .map_err(|e| config(e.to_string()))?,
             partitioner: options.partitioner.clone(),
@@ -94,6 +110,7 @@ impl Sink for StreamSink {
                 Partitioner::Fixed => Order::All,
                 Partitioner::Random => Order::None,
             },
+            together: self.together,
             batch_max: options.batch_max,
             batch_bytes_max: options.batch_bytes_max,
             calls_max: options.requests_max,
@@ -136,7 +153,8 @@ impl SinkWriter for RecordWriter {
             self.rejected.push(Rejected { row: "null".into(), reason });
         }
         let batch = writable.map_or_else(|| rows.batch.clone(), |(batch, _)| batch);
-        for entry in self.entries.entries(&batch) {
+        // Only the format raw leaves rows out, and takes new ones alone.
+        for entry in self.entries.entries(&batch, |row| rows.op(row)) {
             match entry {
                 Ok(entry) => entries.push(entry),
                 Err(rejected) => self.rejected.push(rejected),

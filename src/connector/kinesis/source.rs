@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
@@ -25,7 +25,7 @@ use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 #[cfg(test)]
 use crate::planted::{self, Bug};
-use crate::record::{Places, RawBatch};
+use crate::record::{HashRange, Places, RawBatch};
 use crate::source::{
     Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader,
     SplitSeed, StoredSplit,
@@ -34,10 +34,13 @@ use crate::tasks::{Running, Tasks};
 use crate::time::clock::{Clock, SharedClock};
 use crate::time::seldom::Seldom;
 use crate::time::timer::sleep;
+use crate::unpack::kpl::{PARTITION_KEY, SUB_SEQUENCE_NUMBER};
 use crate::who::{Again, Who};
 
-/// Metadata columns of the connector: Flink's names, and the partition key.
-pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
+/// Metadata columns of the connector: Flink's names, the partition key, and the number of a record
+/// within its aggregate.
+pub const METADATA_KEYS: [&str; 5] =
+    ["timestamp", "shard-id", "sequence-number", PARTITION_KEY, SUB_SEQUENCE_NUMBER];
 
 pub struct KinesisSource {
     table: String,
@@ -53,6 +56,16 @@ pub struct KinesisSource {
     reads_on: OnceLock<()>,
     audited: Audits,
     retries_told: Arc<Seldom>,
+    keys_of_shards: KeysOfShards,
+}
+
+/// When the hash keys of the shards have to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeysOfShards {
+    /// Before a record is read: which of them become rows goes by that.
+    AtStart,
+    /// As it comes.
+    WhenFound,
 }
 
 impl KinesisSource {
@@ -101,7 +114,25 @@ impl KinesisSource {
             reads_on: OnceLock::new(),
             audited: Audits::default(),
             retries_told: Arc::default(),
+            keys_of_shards: KeysOfShards::WhenFound,
         })
+    }
+
+    pub(crate) fn with_keys_of_shards(self, keys_of_shards: KeysOfShards) -> KinesisSource {
+        KinesisSource { keys_of_shards, ..self }
+    }
+
+    /// Lists the shards for their hash keys. Those that are found later come with theirs.
+    fn learn_keys(&self) -> Result<(), SourceError> {
+        let stream = self.stream.clone();
+        let listed = self
+            .tasks
+            .wait(patiently(stream, |stream| stream.list_shards()))
+            .map_err(|e| SourceError::stopped(&self.table, e))?
+            .map_err(|f| self.listing_failed(f))?;
+        let mut audited = self.audited.lock();
+        audited.coverage.note_ranges(listed.iter().map(|s| (&s.id, s.hashes)));
+        Ok(())
     }
 
     fn made_again(&self) -> String {
@@ -183,6 +214,9 @@ impl Source for KinesisSource {
                 reason: self.made_again(),
             });
         }
+        if self.keys_of_shards == KeysOfShards::AtStart {
+            self.learn_keys()?;
+        }
         let created_s = known_s.or(found_s);
         if let Some(created_s) = created_s {
             let _ = self.created_s.set(created_s);
@@ -217,6 +251,7 @@ impl Source for KinesisSource {
                 audited.is_another = known_s.is_some_and(|known_s| known_s != described.created_s);
             }
             if let Ok(listed) = listed {
+                audited.coverage.note_ranges(listed.iter().map(|s| (&s.id, s.hashes)));
                 audited.coverage.audit(&listed);
             }
         });
@@ -296,6 +331,7 @@ impl Source for KinesisSource {
             queue,
             place,
             audited: self.audited.clone(),
+            hashes: None,
             bytes_read: 0,
         }))
     }
@@ -357,6 +393,8 @@ struct ShardReader {
     queue: Arc<Queue>,
     place: ShardPlace,
     audited: Audits,
+    /// The shard's, once they are known.
+    hashes: Option<HashRange>,
     bytes_read: u64,
 }
 
@@ -386,7 +424,10 @@ impl ShardReader {
             self.place.at = ShardPosition::After { sequence_number: last.clone() };
         }
         self.bytes_read += raw.bytes.len() as u64;
-        RawBatch { places: Places::Sequence { numbers, arrivals_ms }, ..raw }
+        if self.hashes.is_none() {
+            self.hashes = self.audited.lock().coverage.range(&self.split.0);
+        }
+        RawBatch { places: Places::Sequence { numbers, arrivals_ms, hashes: self.hashes }, ..raw }
     }
 }
 
@@ -405,6 +446,8 @@ fn column(key: &str, split: &SplitId, records: &[Record]) -> ArrayRef {
         "sequence-number" => {
             Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.sequence_number)))
         }
+        // Who opens an aggregate numbers what is in it.
+        SUB_SEQUENCE_NUMBER => Arc::new(Int64Array::from(vec![0; records.len()])),
         _ => Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.partition_key))),
     }
 }

@@ -47,7 +47,7 @@ fn raw(records: &[Vec<u8>]) -> RawBatch {
         bytes.extend_from_slice(record);
         spans.push(Span { start, end: bytes.len() as u32 });
     }
-    RawBatch { bytes, spans, places: Places::default(), metadata: vec![] }
+    RawBatch { bytes, spans, places: Places::default(), metadata: vec![], ops: None }
 }
 
 fn options(rng: &mut ChaCha8Rng) -> CsvOptions {

@@ -18,7 +18,7 @@ fn raw(records: &[&str]) -> RawBatch {
         Span { start, end: bytes.len() as u32 }
     });
     let spans = spans.collect();
-    RawBatch { bytes, spans, places: Places::default(), metadata: vec![] }
+    RawBatch { bytes, spans, places: Places::default(), metadata: vec![], ops: None }
 }
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {

@@ -23,7 +23,7 @@ pub(crate) fn write(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Appends the bytes that `text` stands for. On None, `out` may hold some of them.
-pub(super) fn read(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+pub(crate) fn read(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let (mut bits, mut characters, mut padding) = (0u32, 0, 0);
     for &c in text.iter().filter(|&&c| c > b' ') {
         if c == b'=' {

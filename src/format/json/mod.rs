@@ -11,7 +11,7 @@
 //! follows the first value of a record is read only if the table's records hold many; else it is
 //! reported too ([`values`]).
 
-mod base64;
+pub(crate) mod base64;
 mod column;
 mod convert;
 mod encode;

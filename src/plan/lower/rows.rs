@@ -19,6 +19,7 @@ use crate::plan::physical::{ChainInput, OperatorPlan};
 use crate::plan::values;
 use crate::sql::catalog::Table;
 use crate::sql::functions::{clock, current_watermark, random};
+use crate::sql::hints;
 use crate::sql::unnest::Unnest;
 
 impl Lowering<'_> {
@@ -44,7 +45,17 @@ impl Lowering<'_> {
         let source = source.ok_or_else(|| {
             DataFusionError::Internal(format!("'{}' was not planned as a source", table.name))
         })?;
-        let fragment = self.read(source, schema);
+        let mut fragment = self.read(source, schema);
+        if table.change_format().is_some() {
+            if self.is_batch() {
+                let name = hints::base_name(&table.name);
+                return unsupported(format!(
+                    "table '{name}' in batch mode: its records take rows back, and batch mode reads tables that only grow"
+                ));
+            }
+            fragment.updates = true;
+            fragment.key = key_in(table, schema);
+        }
         let has = self.sources[source].ingest.schema.clone();
         if schema.fields().len() != has.fields().len() {
             // Other queries read more columns of the table.
@@ -279,4 +290,11 @@ pub(super) fn clock_below(node: &AggregateNode) -> PlanResult<Option<AggregateNo
         aggregates,
         node.schema.clone(),
     )?))
+}
+
+/// The columns of the table's primary key, if all of them are read.
+fn key_in(table: &Table, schema: &DFSchema) -> Option<BTreeSet<usize>> {
+    let column = |name: &String| schema.fields().iter().position(|f| f.name() == name);
+    let key: Option<BTreeSet<usize>> = table.primary_key.iter().map(column).collect();
+    key.filter(|key| !key.is_empty())
 }

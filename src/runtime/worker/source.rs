@@ -388,5 +388,7 @@ impl OpenSplit {
         stats.diverted_bytes_cut.fetch_add(self.reader.take_bytes_cut(), Ordering::Relaxed);
         stats.skipped.fetch_add(ingested.skipped, Ordering::Relaxed);
         stats.nulled.fetch_add(ingested.nulled, Ordering::Relaxed);
+        stats.misplaced.fetch_add(ingested.counts.misplaced, Ordering::Relaxed);
+        stats.control.fetch_add(ingested.counts.control, Ordering::Relaxed);
     }
 }
