@@ -35,6 +35,16 @@ pub(super) fn collect_columns(
                     table.connector()
                 ));
             }
+            if table.watermark.as_ref().is_some_and(|w| w.is_of_source)
+                && !connectors.uses(table).has_watermarks
+            {
+                return unsupported(format!(
+                    "SOURCE_WATERMARK() of table '{}': records of the connector '{}' have no watermarks of their own, in Flink too; \
+                     write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
+                    hints::base_name(&table.name),
+                    table.connector()
+                ));
+            }
             let (_, columns) = used.entry(table.name.clone()).or_insert_with(|| (table.clone(), BTreeSet::new()));
             match &scan.projection {
                 Some(projection) => columns.extend(projection.iter().copied()),
