@@ -40,10 +40,9 @@ pub(super) fn create_view(parser: &mut Parser) -> Result<Statement, ParserError>
 /// CREATE MATERIALIZED TABLE, whose query fills it as long as the run lasts. How fresh it has to be
 /// and by what kind of job does not change its rows.
 pub(super) fn create_materialized_table(parser: &mut Parser) -> Result<Statement, ParserError> {
-    let place = parser.peek_token();
     match create(parser, freshness)? {
         Statement::CreateTableAs { table, query } => Ok(Statement::CreateTableAs { table, query }),
-        _ => parser.expected("AS SELECT in a MATERIALIZED TABLE", place),
+        _ => parser.expected("AS SELECT in a MATERIALIZED TABLE", parser.peek_token()),
     }
 }
 

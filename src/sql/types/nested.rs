@@ -165,7 +165,11 @@ impl TypeReader<'_> {
     }
 
     fn expect(&mut self, token: &Token) -> Result<(), String> {
-        self.parser.expect_token(token).map(|_| ()).map_err(|e| e.to_string())
+        let found = self.parser.peek_token();
+        match self.parser.consume_token(token) {
+            true => Ok(()),
+            false => Err(format!("expected {token} in the type, found {found}")),
+        }
     }
 
     /// A type without others inside.

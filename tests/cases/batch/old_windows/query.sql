@@ -1,5 +1,4 @@
 -- batch mode: the older windows over an outer join, windows of a function joined behind
--- agrees as a table: select_2: rows of a batch have no order
 SET 'execution.runtime-mode' = 'batch';
 CREATE TABLE o (id INT, k INT, v INT, rt TIMESTAMP(3), WATERMARK FOR rt AS rt) WITH ('connector'='filesystem','format'='json','path'='${DIR}/o.jsonl');
 CREATE TABLE t (k INT, n STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/t.jsonl');
