@@ -90,7 +90,8 @@ fn name_unit(function: &mut Function, name: &str) -> Result<(), SqlError> {
         None => &unit,
     };
     let is_difference = name == "TIMESTAMPDIFF";
-    if !UNITS.contains(&unit) && !(is_difference && UNITS_OF_DIFFERENCE.contains(&unit)) {
+    let is_unit = UNITS.contains(&unit) || is_difference && UNITS_OF_DIFFERENCE.contains(&unit);
+    if !is_unit {
         return Err(SqlError::new(format!("'{unit}' is no unit of time"))
             .help(format!("units are {}", UNITS.join(", "))));
     }
