@@ -49,6 +49,8 @@ pub struct Config {
     pub bundle_rows: Option<usize>,
     pub emit: Emit,
     pub mode: RuntimeMode,
+    /// With `--local`: windows of processing time that are open when the input ends are sent.
+    pub samples_end_clock_windows: bool,
     /// What is to be said about settings that are not followed: one sentence each.
     pub warnings: Vec<String>,
 }
@@ -328,6 +330,7 @@ impl Config {
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
             mode: RuntimeMode::default(),
+            samples_end_clock_windows: false,
             warnings: vec![],
         };
         for (key, value) in settings {

@@ -217,7 +217,12 @@ pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> V
         let (_, writes) = connectors.writes(table).ok()?;
         Some(writes.notes(sink, table, &checkpoints))
     });
+    let of_sources = plan.sources.iter().filter(|s| s.rows.is_none()).filter_map(|source| {
+        let (_, reads) = connectors.reads(&source.table).ok()?;
+        Some(reads.notes(&source.table))
+    });
     notes
+        .chain(of_sources)
         .flatten()
         .chain(lookups::notes(plan, connectors))
         .chain(ignored(plan, connectors))

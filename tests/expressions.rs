@@ -534,6 +534,7 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("timestampadd", "TIMESTAMPADD(MONTH, 1, ts)", "2024-03-29 12:34:56.7"),
     ("timestampadd_clock", "TIMESTAMPADD(HOUR, 1, dt)", "2024-02-29 01:00:00"),
     ("timestampdiff", "TIMESTAMPDIFF(HOUR, dt, ts)", "12"),
+    ("timestampdiff_nanoseconds", "TIMESTAMPDIFF(NANOSECOND, dt, dt)", "0"),
     ("to_base64", "TO_BASE64('hi')", "aGk="),
     ("to_date", "TO_DATE('29.02.2024', 'dd.MM.yyyy')", "2024-02-29"),
     ("to_timestamp", "TO_TIMESTAMP('2024-02-29 01:02:03')", "2024-02-29 01:02:03"),

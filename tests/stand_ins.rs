@@ -127,3 +127,50 @@ fn statements_of_a_session() {
     assert!(log.contains("DISTRIBUTED of"), "{log}");
     assert!(board.contains("table name") && board.contains(" parts |"), "{board}");
 }
+
+/// What only a system outside knows, or what goes by a clock that samples do not wait for.
+#[test]
+fn watermarks_of_a_system_and_windows_by_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = "
+        CREATE TABLE visits (id STRING, cents STRING, at TIMESTAMP(3), pt AS PROCTIME(), WATERMARK FOR at AS SOURCE_WATERMARK())
+            WITH ('connector' = 'kafka', 'topic' = 'v', 'format' = 'avro');
+        CREATE TABLE by_time (w TIMESTAMP(3), n BIGINT, cents INT) WITH ('connector' = 'kafka', 'topic' = 'a', 'format' = 'json');
+        CREATE TABLE by_clock (w TIMESTAMP(3), n BIGINT) WITH ('connector' = 'kafka', 'topic' = 'b', 'format' = 'json');
+        INSERT INTO by_time SELECT window_start, COUNT(*), SUM(CAST(cents AS INT))
+            FROM TABLE(TUMBLE(TABLE visits, DESCRIPTOR(at), INTERVAL '10' SECOND))
+            WHERE CAST(cents AS INT) >= 0 GROUP BY window_start, window_end;
+        INSERT INTO by_clock SELECT TUMBLE_START(pt, INTERVAL '1' HOUR), COUNT(*) FROM visits GROUP BY TUMBLE(pt, INTERVAL '1' HOUR);
+    ";
+    fs::write(dir.path().join("q.sql"), file).unwrap();
+    let run = paceline(dir.path(), &["run", "--local", "q.sql"]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let board = text(&run.stdout);
+    // 1000 rows, 100 ms apart.
+    assert!(rows_of(&board, "by_time") >= 10, "{board}");
+    assert!(rows_of(&board, "by_clock") >= 1, "{board}");
+}
+
+/// A materialized table is a table with the query that fills it; procedures are left to their
+/// catalog.
+#[test]
+fn materialized_tables_are_filled_while_the_run_lasts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = "
+        CREATE TABLE orders (id INT, k INT) WITH ('connector' = 'kafka', 'topic' = 'o', 'format' = 'json');
+        CALL sys.compact('orders');
+        CREATE MATERIALIZED TABLE totals COMMENT 'per key' WITH ('connector' = 'jdbc', 'url' = 'x', 'table-name' = 't')
+            FRESHNESS = INTERVAL '1' MINUTE REFRESH_MODE = FULL AS SELECT k, COUNT(*) AS n FROM orders GROUP BY k;
+        CREATE OR ALTER MATERIALIZED TABLE others WITH ('connector' = 'kafka', 'topic' = 'x', 'format' = 'json') AS SELECT id FROM orders;
+    ";
+    fs::write(
+        dir.path().join("q.sql"),
+        file.replace("'connector' = 'jdbc'", "'connector' = 'hudi'"),
+    )
+    .unwrap();
+    let run = paceline(dir.path(), &["run", "--local", "q.sql"]);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let board = text(&run.stdout);
+    assert!(rows_of(&board, "others") > 0, "{board}");
+    assert!(text(&run.stderr).contains("CALL does nothing here"), "{}", text(&run.stderr));
+}

@@ -50,17 +50,8 @@ pub(super) fn instead_of(connector: &str) -> &'static str {
 /// Formats whose records say themselves whether a row is added or taken back.
 const CHANGE_FORMATS: [&str; 4] = ["debezium", "canal", "maxwell", "ogg"];
 /// Connectors that take new rows only where there is no key, in Flink too.
-const NEW_ROWS_ONLY: [&str; 9] = [
-    "kafka",
-    "pulsar",
-    "jdbc",
-    "elasticsearch",
-    "opensearch",
-    "hive",
-    "iceberg",
-    "rabbitmq",
-    "aws-kinesis",
-];
+const NEW_ROWS_ONLY: [&str; 8] =
+    ["kafka", "pulsar", "jdbc", "elasticsearch", "opensearch", "hive", "rabbitmq", "aws-kinesis"];
 
 /// How a table of such a connector is used, as far as its declaration says.
 pub(super) fn uses(table: &Table) -> Uses {
@@ -77,5 +68,5 @@ pub(super) fn uses(table: &Table) -> Uses {
     } else {
         RowsTaken::Changes
     };
-    Uses { rows, access: Access::Either }
+    Uses { rows, access: Access::Either, has_watermarks: true }
 }

@@ -96,6 +96,10 @@ pub trait Reads {
         plan: &SourcePlan,
         env: &Environment<'_>,
     ) -> Result<Arc<dyn Source>, ConnectError>;
+    /// What `check` says of a table, a line each that begins with "note" or "warning".
+    fn notes(&self, _table: &Table) -> Vec<String> {
+        vec![]
+    }
     /// True if `--from` and `--to` bound it by arrival times.
     fn takes_bounds(&self) -> bool {
         false

@@ -27,7 +27,7 @@ pub enum Mark {
 }
 
 /// What is drawn at random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Draw {
     /// From 0 up to but not 1.
     Fraction,
@@ -42,6 +42,26 @@ impl Draw {
             Draw::Uuid => DataType::Utf8,
         }
     }
+
+    /// Another value for each of so many rows.
+    pub fn values(self, rows: usize, random: &mut dyn RngCore) -> ArrayRef {
+        match self {
+            Draw::Fraction => {
+                Arc::new((0..rows).map(|_| Some(random.random::<f64>())).collect::<Float64Array>())
+            }
+            Draw::Uuid => {
+                Arc::new((0..rows).map(|_| Some(uuid(random.random()))).collect::<StringArray>())
+            }
+        }
+    }
+}
+
+/// A source of randomness that no other one repeats.
+pub fn randomness() -> ChaCha8Rng {
+    // The standard library draws these keys from the system, anew in each process, and changes
+    // them for each use.
+    let seed = RandomState::new().build_hasher().finish();
+    ChaCha8Rng::seed_from_u64(seed)
 }
 
 pub(crate) struct Marks {
@@ -53,10 +73,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub fn new(mark: Mark, output: SchemaRef) -> Marks {
-        // The standard library draws these keys from the system, anew in each process, and changes
-        // them for each use.
-        let seed = RandomState::new().build_hasher().finish();
-        Marks::with_random(mark, output, Box::new(ChaCha8Rng::seed_from_u64(seed)))
+        Marks::with_random(mark, output, Box::new(randomness()))
     }
 
     /// With another source of randomness.
@@ -89,12 +106,7 @@ impl Marks {
                 TimestampMillisecondArray::from_value(now_ms, rows.len())
                     .with_data_type(data_type.clone()),
             ),
-            Mark::Random(Draw::Fraction) => Arc::new(
-                (0..rows.len()).map(|_| Some(random.random::<f64>())).collect::<Float64Array>(),
-            ),
-            Mark::Random(Draw::Uuid) => Arc::new(
-                (0..rows.len()).map(|_| Some(uuid(random.random()))).collect::<StringArray>(),
-            ),
+            Mark::Random(draw) => draw.values(rows.len(), random),
         };
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns.push(marks);

@@ -10,6 +10,8 @@ pub struct Uses {
     /// How rows reach it.
     pub rows: RowsTaken,
     pub access: Access,
+    /// Its records may come with watermarks: what `SOURCE_WATERMARK()` stands for.
+    pub has_watermarks: bool,
 }
 
 /// How rows are got from it.
@@ -36,7 +38,7 @@ pub enum RowsTaken {
 
 impl Default for Uses {
     fn default() -> Uses {
-        Uses { rows: RowsTaken::Keyed, access: Access::Read }
+        Uses { rows: RowsTaken::Keyed, access: Access::Read, has_watermarks: false }
     }
 }
 

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
+use datafusion_common::tree_node::TreeNode;
 use datafusion_common::{DFSchema, DataFusionError};
 use datafusion_expr::Expr;
 use datafusion_expr::execution_props::ExecutionProps;
@@ -32,9 +33,10 @@ use crate::ingest::WatermarkExpression;
 use crate::operator::marks::Mark;
 use crate::plan::connectors::KnownConnectors;
 use crate::sql::bind::Script;
-use crate::sql::catalog::Table;
+use crate::sql::catalog::{Column, ColumnKind, Table};
 use crate::sql::compared::Compared;
 use crate::sql::error::{Source, SqlError};
+use crate::sql::functions::random;
 use crate::sql::java_comparisons;
 use crate::time::zone::Zone;
 use crate::types::sql_name;
@@ -110,7 +112,13 @@ fn not_repeatable(
                 .into(),
         );
     }
-    if has(|plan| matches!(plan, OperatorPlan::Marks(Mark::Random(_), _))) {
+    let draws = |column: &Column| match &column.kind {
+        ColumnKind::Computed(e) => e.exists(|e| Ok(random::draw_of(e).is_some())).unwrap_or(false),
+        _ => false,
+    };
+    if has(|plan| matches!(plan, OperatorPlan::Marks(Mark::Random(_), _)))
+        || sources.iter().any(|s| s.table.columns.iter().any(draws))
+    {
         warnings.push(
             "the query draws random values: its results are not repeatable, a replay gives others"
                 .into(),

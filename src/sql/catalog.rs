@@ -75,6 +75,8 @@ pub struct Watermark {
     pub rowtime: usize,
     /// Over all columns; typed and coerced.
     pub expression: Expr,
+    /// It is the system's own, `SOURCE_WATERMARK()`; the expression is what stands for it.
+    pub is_of_source: bool,
 }
 
 impl Table {

@@ -28,6 +28,8 @@ pub struct Compared {
     pub together: BTreeMap<String, String>,
     /// Columns that are the key of some table.
     pub keys: BTreeSet<String>,
+    /// Columns of whose text a CAST makes a number.
+    pub numbers: BTreeSet<String>,
 }
 
 /// So many constants of a column are kept.
@@ -49,6 +51,7 @@ impl Compared {
 struct Found {
     literals: BTreeMap<String, Vec<Literal>>,
     equal: Vec<(String, String)>,
+    numbers: BTreeSet<String>,
     /// What each CASE that is open compares, if it has an operand.
     cases: Vec<Option<String>>,
 }
@@ -114,6 +117,9 @@ impl Found {
                 }
             }
             Keyword::END => drop(self.cases.pop()),
+            Keyword::CAST | Keyword::TRY_CAST => {
+                self.numbers.extend(cast_to_number(tokens, at + 1).into_iter().flatten())
+            }
             _ => {}
         }
     }
@@ -142,7 +148,7 @@ impl Found {
             let first = group.iter().max_by_key(|n| n.len()).cloned().unwrap_or_default();
             together.extend(group.into_iter().map(|name| (name, first.clone())));
         }
-        Compared { literals: self.literals, together, keys: BTreeSet::new() }
+        Compared { literals: self.literals, together, keys: BTreeSet::new(), numbers: self.numbers }
     }
 }
 
@@ -193,6 +199,43 @@ fn column_at(tokens: &[Token], at: usize) -> Option<(&str, usize)> {
     }
 }
 
+/// The names between the parentheses of a CAST to a number, which begin at `open`.
+fn cast_to_number(tokens: &[Token], open: usize) -> Option<Vec<String>> {
+    let (mut depth, mut names) = (0, Vec::new());
+    for at in open..tokens.len() {
+        match &tokens[at] {
+            Token::LParen => depth += 1,
+            Token::RParen if depth <= 1 => return None,
+            Token::RParen => depth -= 1,
+            as_type if depth == 1 && is(as_type, Keyword::AS) => {
+                const NUMBERS: [Keyword; 11] = [
+                    Keyword::TINYINT,
+                    Keyword::SMALLINT,
+                    Keyword::INT,
+                    Keyword::INTEGER,
+                    Keyword::BIGINT,
+                    Keyword::FLOAT,
+                    Keyword::REAL,
+                    Keyword::DOUBLE,
+                    Keyword::DECIMAL,
+                    Keyword::DEC,
+                    Keyword::NUMERIC,
+                ];
+                let to = tokens.get(at + 1)?;
+                return NUMBERS.iter().any(|keyword| is(to, *keyword)).then_some(names);
+            }
+            Token::Word(word)
+                if depth > 0 && is_name(word) && tokens.get(at + 1) != Some(&Token::LParen) =>
+            {
+                names.push(word.value.clone())
+            }
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
 fn literal(token: Option<&Token>) -> Option<Literal> {
     match token? {
         Token::SingleQuotedString(text) => Some(Literal::Text(text.clone())),
@@ -222,6 +265,18 @@ mod tests {
         ];
         assert_eq!(found.literals, wanted.map(|(c, l)| (c.to_string(), l)).into());
         assert_eq!(found.together, BTreeMap::new());
+    }
+
+    #[test]
+    fn texts_that_become_numbers_are_known() {
+        let found = Compared::of(
+            "SELECT CAST(t.price AS DECIMAL(10, 2)), TRY_CAST(TRIM(LEADING 'x' FROM `cost`) AS INT), CAST(s AS STRING),
+               CAST(CAST(n AS STRING) AS STRING), TO_TIMESTAMP_LTZ(CAST(at AS BIGINT), 3), CAST(",
+        );
+        for column in ["price", "cost", "at"] {
+            assert!(found.numbers.contains(column), "{column}: {:?}", found.numbers);
+        }
+        assert!(!found.numbers.contains("s") && !found.numbers.contains("n"));
     }
 
     #[test]

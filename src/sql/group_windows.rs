@@ -186,7 +186,9 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
     let columns: Vec<Expr> =
         columns.map(|c| Expr::Identifier(Ident::with_quote('`', *c))).collect();
     groups.splice(index..index, columns);
-    if let [from] = select.from.as_mut_slice()
+    // WHERE stands before the windows: a session is made of the rows that it leaves.
+    if select.selection.is_none()
+        && let [from] = select.from.as_mut_slice()
         && from.joins.is_empty()
         && let Some(relation) = windowed(&from.relation, &window, &partition)
     {

@@ -317,6 +317,10 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
 /// What CREATE makes.
 fn created(parser: &mut Parser) -> Result<Statement, ParserError> {
     let is_replaced = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    if begins(parser, &["OR", "ALTER", "MATERIALIZED"]) {
+        parser.advance_token();
+        parser.advance_token();
+    }
     let temporary = parser.parse_keyword(Keyword::TEMPORARY);
     if begins(parser, &["SYSTEM", "FUNCTION"]) {
         parser.advance_token();
@@ -326,6 +330,11 @@ fn created(parser: &mut Parser) -> Result<Statement, ParserError> {
     }
     if parser.parse_keyword(Keyword::TABLE) {
         return create::create_table(parser);
+    }
+    if begins(parser, &["MATERIALIZED", "TABLE"]) {
+        parser.advance_token();
+        parser.advance_token();
+        return create::create_materialized_table(parser);
     }
     if parser.parse_keyword(Keyword::VIEW) {
         return create::create_view(parser);

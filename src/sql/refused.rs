@@ -83,6 +83,12 @@ fn select(select: &Select) -> Result<(), SqlError> {
             JoinOperator::AsOf { .. } => "ASOF JOIN",
             JoinOperator::CrossApply | JoinOperator::OuterApply => "APPLY",
             JoinOperator::StraightJoin(_) => "STRAIGHT_JOIN",
+            JoinOperator::Semi(_) | JoinOperator::LeftSemi(_) | JoinOperator::RightSemi(_) => {
+                return Err(half_join("SEMI JOIN", "IN").at(starts(&join.relation)));
+            }
+            JoinOperator::Anti(_) | JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) => {
+                return Err(half_join("ANTI JOIN", "NOT IN").at(starts(&join.relation)));
+            }
             _ => continue,
         };
         return refuse(what).map_err(|e: SqlError| e.at(starts(&join.relation)));
@@ -101,6 +107,12 @@ fn select(select: &Select) -> Result<(), SqlError> {
         }
     }
     Ok(())
+}
+
+/// Joins of one side's columns have no form of their own in Flink.
+fn half_join(what: &str, operator: &str) -> SqlError {
+    SqlError::new(format!("Flink SQL has no {what}"))
+        .help(format!("write WHERE x {operator} (SELECT y FROM ...), or EXISTS"))
 }
 
 /// What stands in FROM.

@@ -30,14 +30,12 @@ pub(crate) fn arrow_field(sql: &SqlType) -> Result<Field, String> {
         | SqlType::CharVarying(Some(length)) => {
             Some(format!("VARCHAR({})", character_length(Some(*length), 1)?))
         }
-        SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => {
-            Some("VARCHAR(1)".into())
-        }
         SqlType::Binary(length) => Some(format!("BINARY({})", length.unwrap_or(1))),
         SqlType::Varbinary(length) => Some(match length {
             Some(BinaryLength::IntegerLength { length }) => format!("VARBINARY({length})"),
             Some(BinaryLength::Max) => "VARBINARY(2147483647)".into(),
-            None => "VARBINARY(1)".into(),
+            // Without a length it is BYTES, as VARCHAR is STRING.
+            None => return Ok(field),
         }),
         SqlType::Timestamp(Some(p), _) if !matches!(p, 3 | 6 | 9) => {
             Some(format!("TIMESTAMP({p})"))

@@ -34,6 +34,7 @@ impl Query {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let config = Config::resolve(&settings(args, &script), cores)
             .map_err(|e| file.show(&script.setting_error(e)))?;
+        let config = Config { samples_end_clock_windows: args.local, ..config };
         for note in &script.notes {
             tracing::info!("{note}");
         }

@@ -78,7 +78,7 @@ impl Connector for Filesystem {
         self.lacks(table).is_some() || wanted == Use::Read && !Path::new(local_path(table)).exists()
     }
     fn uses(&self) -> Uses {
-        Uses { rows: RowsTaken::New, access: Access::Either }
+        Uses { rows: RowsTaken::New, access: Access::Either, ..Uses::default() }
     }
     fn reads(&self) -> Option<&dyn Reads> {
         Some(self)

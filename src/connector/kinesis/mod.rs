@@ -139,6 +139,10 @@ impl Reads for Kinesis {
         Ok(Arc::new(source.with_keys_of_shards(keys)))
     }
 
+    fn notes(&self, table: &Table) -> Vec<String> {
+        options::other_region(&table.name, &table.options).into_iter().collect()
+    }
+
     fn takes_bounds(&self) -> bool {
         true
     }
@@ -166,9 +170,10 @@ impl Writes for Kinesis {
             _ => "partition keys are random".into(),
         };
         let name = hints::base_name(&table.name);
-        vec![format!(
+        let written = format!(
             "note: stream of '{name}': {key}; records written since the last checkpoint, taken {checkpoints}, are written again after a crash"
-        )]
+        );
+        options::other_region(name, &table.options).into_iter().chain([written]).collect()
     }
 
     fn sink(

@@ -75,6 +75,19 @@ pub enum InitPosition {
     AtTimestamp { arrival_ms: i64 },
 }
 
+/// A note where 'aws.region' is not the region of the ARN, which is where the stream is.
+pub fn other_region(table: &str, options: &BTreeMap<String, String>) -> Option<String> {
+    let given = options.get(aws::REGION)?.trim();
+    let arn = [STREAM_ARN, STREAM].into_iter().find_map(|key| options.get(key))?;
+    let (region, _) = parts_of_arn(arn.trim()).ok()?;
+    (region != given).then(|| {
+        format!(
+            "note: table '{table}': '{}' is '{given}', but the stream is in '{region}', as its ARN says",
+            aws::REGION
+        )
+    })
+}
+
 #[derive(Debug, Clone)]
 pub struct KinesisOptions {
     /// None where the name is all that is known.
@@ -114,15 +127,8 @@ fn parse(options: &BTreeMap<String, String>, bounds: Bounds) -> Result<KinesisOp
             if other.is_some_and(|other| other != name) {
                 return Err(format!("'{STREAM_ARN}' and '{STREAM}' name two streams"));
             }
-            match &aws.region {
-                Some(other) if *other != region => {
-                    return Err(format!(
-                        "'{}' is '{other}', but the stream of '{STREAM_ARN}' is in '{region}'",
-                        aws::REGION
-                    ));
-                }
-                _ => aws.region = Some(region),
-            }
+            // As in Flink, the ARN says where; `other_region` is told.
+            aws.region = Some(region);
             (Some(arn.to_owned()), name)
         }
         (None, None) => {
@@ -197,7 +203,15 @@ mod tests {
             (Some("eu-west-1"), "rides")
         );
         assert_eq!(options.init, InitPosition::Latest);
-        assert!(error(&[(aws::REGION, "us-east-1")]).contains("is in 'eu-west-1'"));
+        let other = parsed(&[(aws::REGION, "us-east-1")], Bounds::default()).expect("parses");
+        assert_eq!(other.aws.region.as_deref(), Some("eu-west-1"));
+        let said = |region: &str| {
+            let pairs = [(STREAM_ARN, ARN), (aws::REGION, region)];
+            let all = pairs.map(|(k, v)| (k.to_owned(), v.to_owned()));
+            other_region("rides", &BTreeMap::from(all))
+        };
+        assert!(said("us-east-1").is_some_and(|note| note.contains("is in 'eu-west-1'")));
+        assert_eq!(said("eu-west-1"), None);
         for bad in [
             "rides",
             "arn:aws:kinesis:eu-west-1:1:stream/",

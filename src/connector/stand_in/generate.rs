@@ -91,6 +91,8 @@ pub(crate) enum Values {
     Distinct { noun: String, over: u64, below: u64 },
     /// What the query compares it with, or something near.
     Among(Vec<Literal>),
+    /// A text of digits, of which the query makes a number.
+    Digits,
 }
 
 /// How an event time is written.
@@ -101,6 +103,10 @@ pub(crate) enum TimeForm {
     Seconds,
     /// A text, by a format of chrono.
     Text(String),
+    /// The number of ms or seconds since the epoch, in a text.
+    Digits {
+        seconds: bool,
+    },
 }
 
 impl SampleSource {
@@ -264,6 +270,11 @@ fn value(
         Values::Distinct { noun, over, below } => {
             let key = number / over % below;
             return if is_text { Value::from(format!("{noun}-{key}")) } else { Value::from(key) };
+        }
+        Values::Digits => return Value::from(small.to_string()),
+        Values::Time(TimeForm::Digits { seconds }) => {
+            let time = if *seconds { time_ms.div_euclid(1000) } else { time_ms };
+            return Value::from(time.to_string());
         }
         Values::Time(TimeForm::Seconds) => return Value::from(time_ms.div_euclid(1000)),
         Values::Time(TimeForm::Text(format)) => return Value::from(text_of(time_ms, format)),

@@ -34,8 +34,19 @@ pub(crate) fn columns(table: &Table, compared: &Compared) -> Vec<SampleColumn> {
 
 fn values(table: &Table, column: &Column, compared: &Compared) -> Values {
     let name = &column.name;
-    if let Some(form) = time(table, column) {
-        return Values::Time(form);
+    let is_number = column.data_type == DataType::Utf8 && compared.numbers.contains(name);
+    match time(table, column) {
+        // A text that is made a number on its way to a time.
+        Some(TimeForm::Text(_)) if is_number => {
+            let seconds = table.columns.iter().any(|c| match &c.kind {
+                ColumnKind::Computed(e) => of_seconds(e, name),
+                _ => false,
+            });
+            return Values::Time(TimeForm::Digits { seconds });
+        }
+        Some(form) => return Values::Time(form),
+        None if is_number && !compared.literals.contains_key(name) => return Values::Digits,
+        None => {}
     }
     let stands_for = compared.together.get(name);
     let noun = key_noun(stands_for.unwrap_or(name)).to_string();
@@ -90,6 +101,24 @@ fn time(table: &Table, column: &Column) -> Option<TimeForm> {
         DataType::Utf8 if is_time => Some(TimeForm::Text("%Y-%m-%d %H:%M:%S%.3f".into())),
         _ => None,
     }
+}
+
+/// True if a time is made of the column's seconds.
+fn of_seconds(expression: &Expr, column: &str) -> bool {
+    let mut found = false;
+    // The walk cannot fail: its closure does not.
+    let _ = expression.apply(|e| {
+        if let Expr::ScalarFunction(call) = e {
+            let name = call.func.name().to_lowercase();
+            let reads = e.column_refs().iter().any(|c| c.name == column);
+            let zero = |e: &Expr| e.to_string().contains("(0)");
+            found |= reads
+                && (name == "from_unixtime"
+                    || name == "to_timestamp_ltz" && call.args.get(1).is_some_and(zero));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
 }
 
 /// What a column has to hold for the time that is computed from it.

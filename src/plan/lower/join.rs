@@ -245,6 +245,17 @@ impl Lowering<'_> {
         }
     }
 
+    /// Says what a window over a join without a bound goes by.
+    pub(super) fn note_window_over_join(&mut self) {
+        if !self.is_batch() {
+            self.warnings.push(
+                "a window over a JOIN without a bound in time: a row is late by the watermark of the side whose row came last, so what \
+                 is late goes by which side came first, as in Flink"
+                    .into(),
+            );
+        }
+    }
+
     /// Rows of a window function are joined within their windows.
     pub(super) fn join_input(&mut self, input: &LogicalPlan) -> PlanResult<Fragment> {
         let rows_use = match look_ahead(input)? {

@@ -24,7 +24,7 @@ use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::PlannedTable;
 use crate::sql::pattern::MatchRecognize;
 use crate::sql::unnest::Unnest;
-use crate::sql::window_tvf::{TvfWindow, WindowTvf};
+use crate::sql::window_tvf::{TvfWindow, WindowForm, WindowTvf};
 
 impl Lowering<'_> {
     /// The fragment that gives the rows of a node, with what is known above it.
@@ -161,11 +161,18 @@ impl Lowering<'_> {
         }
         let rowtime = fragment.schema.index_of_column(&tvf.rowtime)?;
         if fragment.is_timeless {
-            return unsupported(format!(
-                "a window over a JOIN without a bound in time: '{}' is no time attribute there, since rows come out long after \
-                 their time. Bound the JOIN by time, or group the windows first and join their results",
-                tvf.rowtime.name
-            ));
+            match tvf.form {
+                // As in Flink, where the older form alone may stand there.
+                WindowForm::GroupBy => self.note_window_over_join(),
+                WindowForm::TableFunction => {
+                    return unsupported(format!(
+                        "a window over a JOIN without a bound in time: '{}' is no time attribute there, since rows come out long after \
+                         their time. Bound the JOIN by time, or group the windows first and join their results",
+                        tvf.rowtime.name
+                    ));
+                }
+            }
+            fragment.is_timeless = false;
         }
         if tvf.on_clock {
             self.go_by_clock(&mut fragment, rowtime)?;

@@ -13,7 +13,7 @@ use crate::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
 use crate::plan::connectors::{Access, KnownConnectors};
 use crate::plan::physical::SourcePlan;
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
-use crate::sql::functions::clock;
+use crate::sql::functions::{clock, random};
 use crate::sql::hints;
 use crate::sql::window_tvf::interval_ms;
 
@@ -32,6 +32,16 @@ pub(super) fn collect_columns(
                 return unsupported(format!(
                     "table '{name}' ({}) cannot be read, only looked up: JOIN {name} FOR SYSTEM_TIME AS OF l.pt AS r ON \
                      l.x = r.key, where pt is AS PROCTIME()",
+                    table.connector()
+                ));
+            }
+            if table.watermark.as_ref().is_some_and(|w| w.is_of_source)
+                && !connectors.uses(table).has_watermarks
+            {
+                return unsupported(format!(
+                    "SOURCE_WATERMARK() of table '{}': records of the connector '{}' have no watermarks of their own, in Flink too; \
+                     write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
+                    hints::base_name(&table.name),
                     table.connector()
                 ));
             }
@@ -101,7 +111,13 @@ pub(super) fn source_plan(
     let mut reads_clock = false;
     let exprs = columns.iter().map(|&c| match &table.columns[c].kind {
         ColumnKind::Computed(expression) => {
-            let told = expression.clone().transform_up(|e| {
+            let drawn = expression.clone().transform_up(|e| {
+                Ok(match random::draw_of(&e) {
+                    Some(draw) => Transformed::yes(random::over(&e, random::drawn(draw))),
+                    None => Transformed::no(e),
+                })
+            })?;
+            let told = drawn.data.transform_up(|e| {
                 Ok(clock::over(&e, Expr::Column(now.clone()))
                     .map_or_else(|| Transformed::no(e), Transformed::yes))
             })?;

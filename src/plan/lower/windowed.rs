@@ -290,6 +290,10 @@ impl Lowering<'_> {
     /// Behind an operator that fires windows: those of processing time end by the clock, not with
     /// the input.
     pub(super) fn end_by_clock(&mut self, after: &Fragment) {
+        // Samples end at once: nobody would see what windows by the clock make of them.
+        if self.config.samples_end_clock_windows {
+            return;
+        }
         if let Some(fired) = after.fired.as_ref().filter(|_| after.on_clock) {
             let plan = OperatorPlan::EndedWindows(fired.zone.clone());
             self.push(after, plan);

@@ -7,7 +7,7 @@
 
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchema, TableReference};
+use datafusion_common::{Column as DFColumn, DFSchema, TableReference};
 use datafusion_expr::{Expr, ExprSchemable};
 use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident};
 
@@ -147,6 +147,11 @@ impl Declaration<'_> {
             .map(|c| Field::new(&c.name, c.data_type.clone(), true))
             .collect::<Vec<_>>();
         let all = self.schema_of(fields)?;
+        // What stands in for a system under --local has its rows in order of time.
+        if is_source_watermark(expression) {
+            let expression = Expr::Column(DFColumn::from_name(&name.value));
+            return Ok(Watermark { rowtime, expression, is_of_source: true });
+        }
         let expression = self.names.expression(expression, &all, self.zone, self.source)?;
         of_one_row(&expression).map_err(|e| e.at(place_of(name)))?;
         let data_type =
@@ -163,8 +168,13 @@ impl Declaration<'_> {
                 name.value
             )));
         }
-        Ok(Watermark { rowtime, expression })
+        Ok(Watermark { rowtime, expression, is_of_source: false })
     }
+}
+
+/// True for `SOURCE_WATERMARK()`.
+fn is_source_watermark(expression: &SqlExpr) -> bool {
+    expression.to_string().eq_ignore_ascii_case("SOURCE_WATERMARK()")
 }
 
 /// Refuses a column that cannot be a rowtime.

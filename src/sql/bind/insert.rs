@@ -216,7 +216,7 @@ fn converted(
 }
 
 /// True if Flink casts without being asked: between numbers unless digits before the point may be
-/// lost, between timestamps, a TIMESTAMP to DATE, and NULL to anything.
+/// lost, between timestamps, a TIMESTAMP to DATE and TIME, and NULL to anything.
 fn is_assignable(from: &DataType, to: &DataType) -> bool {
     let inside = |a: &DataType, b: &DataType| is_assignable(a, b);
     match (from, to) {
@@ -237,7 +237,7 @@ fn is_assignable(from: &DataType, to: &DataType) -> bool {
             from.is_integer() && from.primitive_width() <= to.primitive_width()
         }
         DataType::Timestamp(..) => matches!(from, DataType::Timestamp(..)),
-        DataType::Date32 => matches!(from, DataType::Timestamp(_, None)),
+        DataType::Date32 | DataType::Time32(_) => matches!(from, DataType::Timestamp(_, None)),
         _ => false,
     };
     from == to || from.is_null() || fits

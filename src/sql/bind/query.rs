@@ -89,11 +89,9 @@ impl Names {
         let name = rest.split('\'').next().unwrap_or_default().to_string();
         let place = source.find(&name).or(error.place);
         if name.eq_ignore_ascii_case("SOURCE_WATERMARK") {
-            return SqlError::new(
-                "SOURCE_WATERMARK() is not supported: no connector here has watermarks of its own",
-            )
-            .at(place)
-            .help("write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND");
+            return SqlError::new("SOURCE_WATERMARK() stands alone in WATERMARK FOR ... AS")
+                .at(place)
+                .help("write WATERMARK FOR ts AS SOURCE_WATERMARK()");
         }
         let upper = name.to_uppercase();
         if self.functions.window(&name).is_some() {

@@ -12,7 +12,7 @@ use super::names::OfFile;
 use super::{Binder, insert};
 use crate::engine_words::in_sql;
 use crate::secret::{Secrets, shown};
-use crate::sql::catalog::{Column, ColumnKind, Table, is_proctime, is_rowtime};
+use crate::sql::catalog::{Column, ColumnKind, Table, Watermark, is_proctime, is_rowtime};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::clock;
 use crate::sql::statement::{NameFilter, Placed, Show, place_of};
@@ -169,7 +169,7 @@ impl Binder {
                     flag(is_null),
                     if is_key { key.clone() } else { String::new() },
                     extras(column),
-                    watermark.map(|w| written(&w.expression)).unwrap_or_default(),
+                    watermark.map(watermark_text).unwrap_or_default(),
                 ]
             };
             let rows = table.columns.iter().enumerate().map(row).collect();
@@ -281,7 +281,7 @@ fn declaration(table: &Table) -> String {
     let mut parts: Vec<String> = table.columns.iter().map(column).collect();
     if let Some(watermark) = &table.watermark {
         let rowtime = &table.columns[watermark.rowtime].name;
-        parts.push(format!("  WATERMARK FOR `{rowtime}` AS {}", written(&watermark.expression)));
+        parts.push(format!("  WATERMARK FOR `{rowtime}` AS {}", watermark_text(watermark)));
     }
     if !table.primary_key.is_empty() {
         let name = table.primary_key.join("_");
@@ -323,6 +323,14 @@ fn text_of(source: &Source<'_>) -> String {
         out.push(characters.collect());
     }
     out.join("\n").trim().trim_end_matches(';').trim_end().to_string()
+}
+
+/// What a watermark is declared as.
+fn watermark_text(watermark: &Watermark) -> String {
+    if watermark.is_of_source {
+        return "SOURCE_WATERMARK()".into();
+    }
+    written(&watermark.expression)
 }
 
 #[cfg(test)]

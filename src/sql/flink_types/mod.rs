@@ -28,7 +28,7 @@ use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DFSchema, NullEquality, Result, ScalarValue, plan_err};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union, Values};
+use datafusion_expr::{Cast, Expr, ExprSchemable, Join, LogicalPlan, Union, Values};
 
 use crate::types::common::common_type;
 use crate::types::sql_name;
@@ -104,11 +104,19 @@ fn same_columns(join: &Join) -> Result<()> {
 /// Schema metadata of rows that have their types: a second time a NULL would lose its own.
 const TYPED: &str = "paceline.typed";
 
+/// True for TIMESTAMP '...', DATE '...' and TIME '...'.
+fn is_typed_text(cast: &Cast) -> bool {
+    matches!(&*cast.expr, Expr::Literal(ScalarValue::Utf8(_), _))
+        && cast.field.data_type().is_temporal()
+}
+
 /// Rows whose columns have the type that all their values meet in. The planner has cast them to a
-/// type of its own, and knows no other casts at this place: those of the query are calls.
+/// type of its own. The query's casts are calls, but for TIMESTAMP '...' and its like, which are
+/// casts of a text: to a time the planner casts no text here.
 fn values(rows: Values) -> Result<Values> {
     let none = DFSchema::empty();
     let own = |cell: Expr| match cell {
+        Expr::Cast(cast) if is_typed_text(&cast) => Expr::Cast(cast),
         Expr::Cast(cast) => *cast.expr,
         Expr::Literal(value, _) if value.is_null() => Expr::Literal(ScalarValue::Null, None),
         other => other,

@@ -1,5 +1,6 @@
 //! RAND, RAND_INTEGER and UUID as the planner sees them. Never run: `plan::lower` puts a column
-//! with random values in the place of each call.
+//! with random values in the place of each call, or a call that draws where a table's column is
+//! computed as its rows are read ([`drawn`]).
 //!
 //! With a seed they are refused: Flink's sequence then depends on how its tasks share the rows.
 
@@ -10,7 +11,7 @@ use datafusion_expr::{
     Volatility, cast,
 };
 
-use crate::operator::marks::Draw;
+use crate::operator::marks::{Draw, randomness};
 
 const RAND: &str = "rand";
 const RAND_INTEGER: &str = "rand_integer";
@@ -45,6 +46,36 @@ pub fn over(call: &Expr, drawn: Expr) -> Expr {
             }
         }
         _ => drawn,
+    }
+}
+
+/// A call that draws for each row when it is run.
+pub fn drawn(draw: Draw) -> Expr {
+    let signature = Signature::nullary(Volatility::Volatile);
+    ScalarUDF::from(Drawn { draw, signature }).call(vec![])
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Drawn {
+    draw: Draw,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Drawn {
+    fn name(&self) -> &str {
+        "(random)"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(self.draw.data_type())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Ok(ColumnarValue::Array(self.draw.values(args.number_rows, &mut randomness())))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::time::MS_PER_DAY;
 
 const DATE_TIME: &str = "yyyy-MM-dd HH:mm:ss";
 
-pub const ALL: [Definition; 23] = [
+pub const ALL: [Definition; 24] = [
     function("extract", &[Text, TimeOrInterval], Body::Long(extract)),
     function("year", &[Time], Body::Long(|r| part("YEAR", r.time(0)))),
     function("quarter", &[Time], Body::Long(|r| part("QUARTER", r.time(0)))),
@@ -44,6 +44,13 @@ pub const ALL: [Definition; 23] = [
         "timestampdiff",
         &[Text, Time, Time],
         Body::Int(|r| difference(r.text(0), r.time(1), r.time(2))),
+    ),
+    function(
+        "timestampdiff_nanoseconds",
+        &[Text, Time, Time],
+        Body::Long(|r| {
+            Ok(Some((r.time(2).wrapping_sub(r.time(1)) / 1000).wrapping_mul(1_000_000_000)))
+        }),
     ),
     function(
         "date_format",
@@ -199,6 +206,7 @@ fn add(unit: &str, number: i64, ms: i64) -> Answer<i64> {
         "HOUR" => ms.checked_add(number * 3_600_000),
         "MINUTE" => ms.checked_add(number * 60_000),
         "SECOND" => ms.checked_add(number * 1000),
+        "MILLISECOND" => ms.checked_add(number),
         other => return Err(format!("'{other}' is no unit of time")),
     };
     match later {
@@ -211,7 +219,10 @@ fn difference(unit: &str, from: i64, to: i64) -> Answer<i32> {
     let months = || months_from(from, to);
     let ms = to.wrapping_sub(from);
     Ok(Some(match unit {
-        "YEAR" => months() as i32 / 12,
+        // Flink's DECADE is a year.
+        "YEAR" | "DECADE" => months() as i32 / 12,
+        "CENTURY" => months() as i32 / 1200,
+        "MILLENNIUM" => months() as i32 / 12_000,
         "QUARTER" => months() as i32 / 3,
         "MONTH" => months() as i32,
         // By way of the seconds as INT, which wrap.
@@ -220,6 +231,9 @@ fn difference(unit: &str, from: i64, to: i64) -> Answer<i32> {
         "HOUR" => (ms / 3_600_000) as i32,
         "MINUTE" => (ms / 60_000) as i32,
         "SECOND" => (ms / 1000) as i32,
+        // Of whole seconds, and wrapping, as in Flink.
+        "MILLISECOND" => ((ms / 1000) as i32).wrapping_mul(1000),
+        "MICROSECOND" => ((ms / 1000) as i32).wrapping_mul(1_000_000),
         other => return Err(format!("'{other}' is no unit of time")),
     }))
 }

@@ -37,7 +37,41 @@ pub(super) fn create_view(parser: &mut Parser) -> Result<Statement, ParserError>
     Ok(Statement::CreateView { name, columns, query: parser.parse_query()?, if_not_exists })
 }
 
+/// CREATE MATERIALIZED TABLE, whose query fills it as long as the run lasts. How fresh it has to be
+/// and by what kind of job does not change its rows.
+pub(super) fn create_materialized_table(parser: &mut Parser) -> Result<Statement, ParserError> {
+    match create(parser, freshness)? {
+        Statement::CreateTableAs { table, query } => Ok(Statement::CreateTableAs { table, query }),
+        _ => parser.expected("AS SELECT in a MATERIALIZED TABLE", parser.peek_token()),
+    }
+}
+
+/// `FRESHNESS = INTERVAL '1' MINUTE REFRESH_MODE = CONTINUOUS`, both or one of them or none.
+fn freshness(parser: &mut Parser) -> Result<(), ParserError> {
+    if word(parser, "FRESHNESS") {
+        parser.expect_token(&Token::Eq)?;
+        parser.expect_keyword_is(Keyword::INTERVAL)?;
+        parser.parse_literal_string()?;
+        parser.parse_identifier()?;
+    }
+    if word(parser, "REFRESH_MODE") {
+        parser.expect_token(&Token::Eq)?;
+        if !(word(parser, "CONTINUOUS") || word(parser, "FULL")) {
+            return parser.expected("CONTINUOUS or FULL", parser.peek_token());
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn create_table(parser: &mut Parser) -> Result<Statement, ParserError> {
+    create(parser, |_| Ok(()))
+}
+
+/// A table; `behind_options` reads what may stand between its options and its query.
+fn create(
+    parser: &mut Parser,
+    behind_options: fn(&mut Parser) -> Result<(), ParserError>,
+) -> Result<Statement, ParserError> {
     let mut table = CreateTable {
         if_not_exists: if_not_exists(parser),
         ..CreateTable::named(table_name(parser)?)
@@ -69,6 +103,7 @@ pub(super) fn create_table(parser: &mut Parser) -> Result<Statement, ParserError
     if parser.parse_keyword(Keyword::WITH) {
         table.options = options(parser)?;
     }
+    behind_options(parser)?;
     if parser.parse_keyword(Keyword::AS) {
         return Ok(Statement::CreateTableAs { table, query: parser.parse_query()? });
     }

@@ -11,7 +11,7 @@ use super::{begins, here};
 use crate::sql::error::SqlError;
 
 /// First words of statements that have no effect on results, and why none is needed.
-const LEFT_OUT: [(&[&str], &str); 17] = [
+const LEFT_OUT: [(&[&str], &str); 18] = [
     (&["SHOW"], "`paceline check` shows tables and plans"),
     (&["DESCRIBE"], "`paceline check` shows columns and types"),
     (&["DESC"], "`paceline check` shows columns and types"),
@@ -29,15 +29,15 @@ const LEFT_OUT: [(&[&str], &str); 17] = [
     (&["ALTER", "CATALOG"], "a catalog is a name"),
     (&["DROP", "DATABASE"], "a database is a name"),
     (&["DROP", "CATALOG"], "a catalog is a name"),
+    (&["CALL"], "a procedure is called where its catalog is"),
 ];
 
 /// Statements that would have to do something, and what to do instead.
-const REFUSED: [(&[&str], &str); 15] = [
+const REFUSED: [(&[&str], &str); 12] = [
     (
         &["TRUNCATE"],
         "empty the table where it is kept, or start with --fresh on another state directory",
     ),
-    (&["CALL"], "call the procedure where the table is kept"),
     (&["UPDATE"], "a stream changes rows by INSERT INTO a table with a PRIMARY KEY"),
     (&["DELETE"], "a stream deletes rows by INSERT INTO a table with a PRIMARY KEY"),
     (&["MERGE"], "write INSERT INTO a table with a PRIMARY KEY"),
@@ -50,11 +50,9 @@ const REFUSED: [(&[&str], &str); 15] = [
     (&["STOP", "JOB"], "stop the process with SIGTERM: it takes a last checkpoint"),
     (&["INSERT", "OVERWRITE"], "write INSERT INTO: rows are added while they stream"),
     (
-        &["CREATE", "MATERIALIZED", "TABLE"],
-        "write CREATE TABLE and INSERT INTO, or CREATE TABLE ... AS SELECT",
+        &["ALTER", "MATERIALIZED", "TABLE"],
+        "it is filled as long as the run lasts: stop and start the run, or change its query",
     ),
-    (&["CREATE", "OR", "ALTER"], "write CREATE TABLE and INSERT INTO"),
-    (&["ALTER", "MATERIALIZED", "TABLE"], "write CREATE TABLE and INSERT INTO"),
     (&["CREATE", "MODEL"], "ask the model outside, and look its answers up"),
     (&["CREATE", "CONNECTION"], "write what it holds into the table's WITH"),
 ];

@@ -15,7 +15,11 @@ use crate::sql::planned_cast::CAST;
 use crate::sql::syntax::{call, cast, text};
 
 /// What TIMESTAMPADD and TIMESTAMPDIFF count in.
-const UNITS: [&str; 8] = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"];
+const UNITS: [&str; 9] =
+    ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND"];
+/// Those that TIMESTAMPDIFF alone takes.
+const UNITS_OF_DIFFERENCE: [&str; 5] =
+    ["MICROSECOND", "NANOSECOND", "DECADE", "CENTURY", "MILLENNIUM"];
 
 /// What stands for a call; None leaves it, with its arguments changed where the function needs it.
 pub(super) fn rewritten(function: &mut Function) -> Result<Option<Expr>, SqlError> {
@@ -80,17 +84,25 @@ fn name_unit(function: &mut Function, name: &str) -> Result<(), SqlError> {
     let Some(first) = first_argument(function) else { return Ok(()) };
     let Expr::Identifier(unit) = &*first else { return Ok(()) };
     let unit = unit.value.to_uppercase();
-    let unit = unit.strip_prefix("SQL_TSI_").unwrap_or(&unit).to_string();
-    if !UNITS.contains(&unit.as_str()) {
+    let unit = match unit.strip_prefix("SQL_TSI_") {
+        Some("FRAC_SECOND") => "NANOSECOND",
+        Some(unit) => unit,
+        None => &unit,
+    };
+    let is_difference = name == "TIMESTAMPDIFF";
+    let is_unit = UNITS.contains(&unit) || is_difference && UNITS_OF_DIFFERENCE.contains(&unit);
+    if !is_unit {
         return Err(SqlError::new(format!("'{unit}' is no unit of time"))
             .help(format!("units are {}", UNITS.join(", "))));
     }
-    let of_clock = matches!(unit.as_str(), "HOUR" | "MINUTE" | "SECOND");
     *first = text(unit);
-    // A DATE becomes a TIMESTAMP where a part of a day is added.
-    if name == "TIMESTAMPADD" && of_clock {
-        function.name = ObjectName::from(vec![Ident::new("timestampadd_clock")]);
-    }
+    // A DATE becomes a TIMESTAMP where a part of a day is added; nanoseconds need a BIGINT.
+    let other = match unit {
+        "HOUR" | "MINUTE" | "SECOND" | "MILLISECOND" if !is_difference => "timestampadd_clock",
+        "NANOSECOND" => "timestampdiff_nanoseconds",
+        _ => return Ok(()),
+    };
+    function.name = ObjectName::from(vec![Ident::new(other)]);
     Ok(())
 }
 

@@ -19,7 +19,7 @@ mod places;
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, LimitClause, Query, TableFactor, Value, VisitMut, VisitorMut};
+use sqlparser::ast::{Expr, LimitClause, Query, SetExpr, TableFactor, Value, VisitMut, VisitorMut};
 
 use super::error::SqlError;
 use super::{item_names, refused};
@@ -93,6 +93,11 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         item_names::give(&mut query.body);
+        if let SetExpr::Values(values) = &mut *query.body
+            && let Err(error) = literals::one_precision(values)
+        {
+            return ControlFlow::Break(error);
+        }
         flow(refused::query(query).and_then(|()| limit(query)))
     }
 

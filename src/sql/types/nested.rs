@@ -132,14 +132,44 @@ impl TypeReader<'_> {
                 data_type
             }
         };
-        // Whether a value inside may be NULL is not told apart.
-        let _ = self.parser.parse_keywords(&[Keyword::NOT, Keyword::NULL])
-            || self.parser.parse_keyword(Keyword::NULL);
+        self.nullable();
         Ok(data_type)
     }
 
+    /// A type that ARRAY or MULTISET may follow: `INT ARRAY`. In a collection none may, as in Flink.
+    fn part(&mut self, depth: usize) -> Result<DataType, String> {
+        let mut found = self.data_type(depth)?;
+        for outer in depth.. {
+            let of = match &self.parser.peek_token_ref().token {
+                Token::Word(w) if w.quote_style.is_none() => w.value.to_uppercase(),
+                _ => return Ok(found),
+            };
+            found = match of.as_str() {
+                "ARRAY" => array_of(found),
+                "MULTISET" => multiset_of(found),
+                _ => return Ok(found),
+            };
+            if outer > DEPTH_MAX {
+                return Err(format!("a type is nested more than {DEPTH_MAX} levels deep"));
+            }
+            self.parser.advance_token();
+            self.nullable();
+        }
+        Ok(found)
+    }
+
+    /// Whether a value inside may be NULL is not told apart.
+    fn nullable(&mut self) {
+        let _ = self.parser.parse_keywords(&[Keyword::NOT, Keyword::NULL])
+            || self.parser.parse_keyword(Keyword::NULL);
+    }
+
     fn expect(&mut self, token: &Token) -> Result<(), String> {
-        self.parser.expect_token(token).map(|_| ()).map_err(|e| e.to_string())
+        let found = self.parser.peek_token();
+        match self.parser.consume_token(token) {
+            true => Ok(()),
+            false => Err(format!("expected {token} in the type, found {found}")),
+        }
     }
 
     /// A type without others inside.
@@ -155,9 +185,9 @@ impl TypeReader<'_> {
             "ARRAY" => array_of(self.data_type(depth + 1)?),
             "MULTISET" => multiset_of(self.data_type(depth + 1)?),
             "MAP" => {
-                let key = self.data_type(depth + 1)?;
+                let key = self.part(depth + 1)?;
                 self.expect(&Token::Comma)?;
-                map_of(key, self.data_type(depth + 1)?)
+                map_of(key, self.part(depth + 1)?)
             }
             _ => row_of(self.fields(depth)?),
         })
@@ -167,7 +197,7 @@ impl TypeReader<'_> {
         let mut fields = Vec::new();
         loop {
             let name = self.parser.parse_identifier().map_err(|e| e.to_string())?.value;
-            let data_type = self.data_type(depth + 1)?;
+            let data_type = self.part(depth + 1)?;
             if fields.iter().any(|(known, _)| *known == name) {
                 return Err(format!("a ROW has the field '{name}' twice"));
             }
@@ -199,6 +229,12 @@ mod tests {
             assert_eq!(sql_name(&parse(text).expect(text)), text);
         }
         assert_eq!(parse("row<p int not null>"), parse("ROW<`p` INT>"));
+        assert_eq!(
+            parse(
+                "ROW<p int array, q MAP<STRING, INT NOT NULL ARRAY NOT NULL>, r INT ARRAY MULTISET>"
+            ),
+            parse("ROW<p ARRAY<INT>, q MAP<STRING, ARRAY<INT>>, r MULTISET<ARRAY<INT>>>")
+        );
         assert_ne!(parse("MULTISET<STRING>"), parse("MAP<STRING, INT>"));
     }
 
@@ -208,6 +244,8 @@ mod tests {
         for text in [
             "ARRAY<>",
             "ARRAY<INT",
+            "ARRAY<INT ARRAY>",
+            "MULTISET<INT ARRAY>",
             "MAP<INT>",
             "ROW<INT>",
             "ROW<a INT, a INT>",
