@@ -256,3 +256,39 @@ fn envelopes_of_services() {
     assert_eq!(places.iter().filter(|is| **is).count(), 1, "{:?}", ran.errors);
     assert_eq!(ran.errors.len(), 2, "{:?}", ran.errors);
 }
+
+#[test]
+fn events_changes_and_payloads_of_devices() {
+    let server = KinesisServer::start();
+    let dir = tempfile::tempdir().unwrap();
+    let event = "{\"version\":\"0\",\"id\":\"e1\",\"detail-type\":\"Ride\",\"time\":\"2017-12-22T18:43:48Z\",\"detail\":{\"id\":1}}";
+    let change = "{\"data\":{\"id\":2},\"metadata\":{\"record-type\":\"data\",\"operation\":\"insert\",\"timestamp\":\"2020-12-15T05:47:42.724458Z\"}}";
+    let created = "{\"metadata\":{\"record-type\":\"control\",\"operation\":\"create-table\"}}";
+    let device = "{\"data\":\"eyJpZCI6M30=\",\"topic\":\"rides\"}";
+    for (envelope, key, records, row, control, errors) in [
+        ("eventbridge", "detail-type", vec![event, created], "{\"id\":1,\"of\":\"Ride\"}", 0, 1),
+        ("dms", "operation", vec![created, change], "{\"id\":2,\"of\":\"insert\"}", 1, 0),
+        ("iot", "topic", vec![device, "broken"], "{\"id\":3,\"of\":\"rides\"}", 0, 1),
+    ] {
+        server.create_stream("rides", 1);
+        // Together, in an aggregate.
+        let records: Records =
+            records.into_iter().map(|record| ("k".into(), record.as_bytes().to_vec())).collect();
+        server.put("rides", &[("k".into(), aggregate(&records))]);
+        let columns = format!("id INT, of STRING METADATA FROM 'envelope.{key}' VIRTUAL");
+        let sql = format!(
+            "SET 'paceline.src.envelope' = '{envelope}';
+             {}CREATE TABLE res (id INT, of STRING) WITH ('connector'='filesystem','format'='json','path'='res');
+             INSERT INTO res SELECT id, of FROM src;",
+            source(&server, &columns)
+        )
+        .replace("of STRING", "`of` STRING")
+        .replace("id, of", "id, `of`");
+        let ran = run(dir.path(), &sql, &["--to", &in_two_seconds()], server.endpoint());
+        assert_eq!(ran.rows, [row], "{envelope}: {}", ran.log);
+        assert_eq!(ran.errors.len(), errors, "{envelope}: {:?}", ran.errors);
+        assert!(ran.errors.iter().all(|(at, ..)| at.contains(", sub-sequence number ")));
+        assert_eq!(ran.log.contains("1 control messages left out"), control == 1, "{}", ran.log);
+        server.delete_stream("rides");
+    }
+}
