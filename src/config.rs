@@ -276,7 +276,7 @@ const KNOWN: [(&str, &str); 24] = [
     (
         "paceline.<table>.aggregation",
         "kpl, kpl-strict or none: whether records of a stream may be aggregates of the Kinesis Producer Library, and with kpl-strict \
-         what is in one is left out where its key belongs to another shard; a table that is written: kpl writes such (default: kpl when \
+         what is in one is left out where its key belongs to a different shard; a table that is written: kpl writes such (default: kpl when \
          read, none when written)",
     ),
     (

@@ -381,8 +381,7 @@ impl Life {
             }
             // At the end that it had before.
             Err(JobError::Refused(reason))
-                if number > 0
-                    && self.scenario.processes[number - 1].to_ms != process.to_ms
+                if self.scenario.processes[..number].iter().any(|p| p.to_ms != process.to_ms)
                     && reason.contains("has finished") =>
             {
                 Ok(Ended::Refused(reason))

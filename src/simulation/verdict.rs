@@ -46,7 +46,7 @@ fn is_of_one_window(scenario: &Scenario, error: &str) -> bool {
     scenario.query.has_rows_of_one_window && error.contains(r#""name":"res""#)
 }
 
-fn is_refusal(error: &String) -> bool {
+fn is_refusal(error: &str) -> bool {
     error.contains(REFUSAL)
 }
 
