@@ -18,7 +18,7 @@ use arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
 use crate::engine_words;
@@ -26,6 +26,7 @@ use crate::format::{BadRecord, Decoder};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::record::{Places, RawBatch, Unusable};
+use crate::rows::batch_of;
 use crate::sql::functions::clock;
 use crate::sql::hints;
 use crate::time::Watermark;
@@ -219,13 +220,8 @@ impl Ingest {
             .iter()
             .map(|e| e.evaluate(batch)?.into_array(n))
             .collect::<Result<Vec<ArrayRef>, _>>();
-        let options = RecordBatchOptions::new().with_row_count(Some(n));
-        RecordBatch::try_new_with_options(
-            self.spec.schema.clone(),
-            columns.map_err(|e| engine_words::reason(&e))?,
-            &options,
-        )
-        .map_err(|e| e.to_string())
+        let columns = columns.map_err(|e| engine_words::reason(&e))?;
+        batch_of(self.spec.schema.clone(), columns, n).map_err(|e| e.to_string())
     }
 
     fn readable(

@@ -5,9 +5,10 @@
 //! sinks as it is. What always holds: what is kept for each row has as many entries as the batch
 //! has rows.
 
-use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use crate::change::{Op, Ops};
@@ -135,8 +136,17 @@ fn take_rows(batch: &RecordBatch, picks: &UInt32Array) -> Result<RecordBatch, Ar
     if batch.num_columns() > 0 {
         return take_record_batch(batch, picks);
     }
-    let options = RecordBatchOptions::new().with_row_count(Some(picks.len()));
-    RecordBatch::try_new_with_options(batch.schema(), vec![], &options)
+    batch_of(batch.schema(), vec![], picks.len())
+}
+
+/// A batch of so many rows, which may have no columns.
+pub(crate) fn batch_of(
+    schema: SchemaRef,
+    columns: Vec<ArrayRef>,
+    rows: usize,
+) -> Result<RecordBatch, ArrowError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema, columns, &options)
 }
 
 /// When the rows of a batch arrived in their split.

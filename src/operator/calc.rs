@@ -9,12 +9,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use datafusion_common::DataFusionError;
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::{Context, Event, Operator, OperatorError, Rows};
 use crate::engine_words;
+use crate::rows::batch_of;
 
 pub(crate) struct Calc {
     predicate: Option<Arc<dyn PhysicalExpr>>,
@@ -52,12 +53,7 @@ impl Calc {
                 .iter()
                 .map(|e| e.evaluate(&rows.batch)?.into_array(n))
                 .collect::<Result<Vec<ArrayRef>, _>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(n));
-            rows = rows.with_batch(RecordBatch::try_new_with_options(
-                self.output.clone(),
-                columns,
-                &options,
-            )?);
+            rows = rows.with_batch(batch_of(self.output.clone(), columns, n)?);
         }
         Ok(rows)
     }

@@ -10,10 +10,10 @@ use arrow::array::{Array, ArrayRef, AsArray, Int32Array, UInt32Array, new_null_a
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::{Context, Event, Operator, OperatorError, Rows};
 use crate::map_keys;
+use crate::rows::batch_of;
 use crate::types::nested::is_multiset;
 
 /// Rows of a batch that comes out: about what a source's batch has.
@@ -201,9 +201,7 @@ impl Unnest {
             added.push(Arc::new(Int32Array::from(picks.ordinals.clone())));
         }
         columns.splice(self.spec.before..self.spec.before, added);
-        let options = RecordBatchOptions::new().with_row_count(Some(n));
-        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)
-            .map_err(wrong)?;
+        let batch = batch_of(self.spec.output.clone(), columns, n).map_err(wrong)?;
         let mut out = from.take(&rows).map_err(wrong)?.with_batch(batch);
         out.arrivals = out.arrivals.map(|a| a.apart(&picks.ordinals));
         cx.out.push(Event::Rows(out));

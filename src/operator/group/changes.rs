@@ -3,9 +3,7 @@
 //! Called by `aggregate` for rows of which no two share a group. Rows out come in the order of the
 //! rows in that caused them, also where a batch was gone through in several rounds.
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{and, concat, take};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -13,6 +11,7 @@ use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
 use crate::operator::{Op, Rows};
+use crate::rows::batch_of;
 
 /// What becomes of a group's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +89,7 @@ impl ChangeSet {
             let parts: Vec<&dyn Array> = self.parts.iter().map(|p| p[column].as_ref()).collect();
             columns.push(take(&concat(&parts)?, &results, None)?);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(output.clone(), columns, &options)?;
+        let batch = batch_of(output.clone(), columns, rows.len())?;
         let ops = self.changes.iter().map(|(_, op, _)| *op).collect();
         Ok(Some(Rows { ops: Some(ops), ..Rows::new(batch) }))
     }

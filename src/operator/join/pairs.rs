@@ -6,9 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{filter, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_common::DataFusionError;
@@ -17,6 +15,7 @@ use super::{JoinKind, JoinSpec};
 use crate::operator::Context;
 use crate::operator::calc::condition_mask;
 use crate::operator::window::table::GroupIndex;
+use crate::rows::batch_of;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 
 /// Pairs looked at in one step.
@@ -216,8 +215,7 @@ impl Pairs {
             }
         }
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
-        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
+        Ok(batch_of(schema, columns, left.len())?)
     }
 
     /// Rows of both sides; where one has no rows, of NULLs in its place.
@@ -242,8 +240,7 @@ impl Pairs {
                 columns.push(column(array, right)?);
             }
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
-        Ok(RecordBatch::try_new_with_options(spec.output.clone(), columns, &options)?)
+        Ok(batch_of(spec.output.clone(), columns, left.len())?)
     }
 }
 

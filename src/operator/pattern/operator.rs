@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take};
 use arrow::datatypes::DataType;
 
@@ -18,6 +18,7 @@ use crate::operator::over::waiting::{Due, Turns, Waiting};
 use crate::operator::rank::sorted::sort_keys;
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
+use crate::rows::batch_of;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::store::{Changes, StateDb};
@@ -103,8 +104,7 @@ impl Pattern {
         let picks = UInt32Array::from(order.clone());
         let columns = rows.columns().iter().map(|c| take(c, &picks, None));
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(n));
-        let rows = RecordBatch::try_new_with_options(rows.schema(), columns, &options)?;
+        let rows = batch_of(rows.schema(), columns, n)?;
         encode_keys(&self.partition_of(&rows), n, &mut keys);
         self.run(&keys, rows, watermark, cx)
     }
@@ -282,8 +282,7 @@ impl Pattern {
             let repeated = UInt32Array::from(vec![0; asking.len()]);
             let columns = here.columns().iter().map(|c| take(c, &repeated, None));
             let columns = columns.collect::<Result<Vec<_>, _>>()?;
-            let options = RecordBatchOptions::new().with_row_count(Some(asking.len()));
-            let here = RecordBatch::try_new_with_options(here.schema(), columns, &options)?;
+            let here = batch_of(here.schema(), columns, asking.len())?;
             let columns = operands(condition, &here, |reference| {
                 values(reference, &batch.rows, &with_places)
             })?;
@@ -345,8 +344,7 @@ impl Pattern {
         for reference in &self.spec.measures {
             columns.push(values(reference, &batch.rows, &matches)?);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(matches.len()));
-        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)?;
+        let batch = batch_of(self.spec.output.clone(), columns, matches.len())?;
         cx.out.push(Event::Rows(Rows::new(batch)));
         Ok(())
     }
@@ -372,8 +370,7 @@ fn holds(
     rows: usize,
     cx: &mut Context<'_>,
 ) -> Result<BooleanArray, OperatorError> {
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(condition.schema.clone(), columns, &options)?;
+    let batch = batch_of(condition.schema.clone(), columns, rows)?;
     Ok(condition_mask(&condition.expr, &batch, cx))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, Int64Array, new_null_array};
 use arrow::datatypes::DataType;
 
 use super::RankSpec;
@@ -10,6 +10,7 @@ use super::changes::{RankChanges, insert, remove};
 use super::sorted::{Sorted, sort_keys};
 use crate::operator::keyed::KeyedCache;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
+use crate::rows::batch_of;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::store::Changes;
@@ -80,8 +81,7 @@ impl Rank {
             });
         }
         // Of a query that wants none of the columns only the number of rows is left.
-        let options = RecordBatchOptions::new().with_row_count(Some(out.changes.len()));
-        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)?;
+        let batch = batch_of(self.spec.output.clone(), columns, out.changes.len())?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
         // Windows behind are closed for a change as they are for the row that caused it.
         let watermarks_ms = rows

@@ -5,13 +5,13 @@
 //! there leave, a page at a time. After that nothing comes out any more, also when a checkpoint of
 //! that time is gone on from.
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::DataType;
 
 use super::counts::Counts;
 use super::{AtEndSpec, OfNoKey};
 use crate::operator::rank::sorted::sort_keys;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
+use crate::rows::batch_of;
 use crate::state::KeyGroup;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::key_group::of_no_key;
@@ -148,8 +148,7 @@ impl Steps for AtEnd {
             self.spec.rows.fields().iter().map(|f| f.data_type().clone()).collect();
         let columns = decode_keys(&types, rows.iter().map(AsRef::as_ref))?;
         // Of a query that wants none of the columns only the number of rows is left.
-        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-        let batch = RecordBatch::try_new_with_options(self.spec.rows.clone(), columns, &options)?;
+        let batch = batch_of(self.spec.rows.clone(), columns, rows.len())?;
         cx.out.push(Event::Rows(Rows::new(batch)));
         Ok(())
     }
