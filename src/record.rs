@@ -172,18 +172,24 @@ impl RawBatch {
         );
         self.spans.push(Span { start: start as u32, end: self.bytes.len() as u32 });
     }
-    /// The metadata of some of the records, each named once at most, in order.
+    /// The metadata of records in any order, each as often as it is named.
     pub(crate) fn metadata_of(&self, records: &[u32]) -> Vec<ArrayRef> {
-        if records.len() == self.len() {
+        let is_all = || (0..).zip(records).all(|(i, record): (u32, _)| i == *record);
+        if records.len() == self.len() && is_all() {
             return self.metadata.clone();
         }
         self.metadata.iter().map(|column| RawBatch::metadata_at(column, records)).collect()
     }
 
-    /// A column of the metadata for records in any order, each as often as it is named.
+    /// The same of one column.
     pub(crate) fn metadata_at(column: &ArrayRef, records: &[u32]) -> ArrayRef {
         let records = UInt32Array::from(records.to_vec());
         take(column, &records, None).unwrap_or_else(|e| unreachable!("records of the batch: {e}"))
+    }
+    /// A record that cannot be used.
+    pub(crate) fn unusable(&self, i: usize, reason: String) -> Unusable<'static> {
+        let (place, bytes) = (self.places.describe(i), self.record(i).to_vec().into());
+        Unusable { place, bytes, reason }
     }
     pub fn record(&self, i: usize) -> &[u8] {
         let s = self.spans[i];

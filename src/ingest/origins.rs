@@ -21,25 +21,30 @@ pub(super) struct Origins {
 }
 
 impl Origins {
+    /// The record of a row.
+    fn record(&self, row: usize) -> usize {
+        self.records.as_ref().map_or(row, |records| records[row] as usize)
+    }
+
     pub fn bad(&self, row: usize, reason: String) -> BadRecord {
-        let index = self.records.as_ref().map_or(row, |r| r[row] as usize);
-        BadRecord { index, part: self.parts.as_ref().and_then(|parts| parts[row]), reason }
+        BadRecord {
+            index: self.record(row),
+            part: self.parts.as_ref().and_then(|parts| parts[row]),
+            reason,
+        }
     }
 
     /// What some of the rows do, where their records say so.
     pub fn ops(&self, raw: &RawBatch, rows: impl Iterator<Item = usize>) -> Option<Ops> {
         let ops = raw.ops.as_ref()?;
-        let record = |row: usize| self.records.as_ref().map_or(row, |r| r[row] as usize);
-        Some(rows.map(|row| ops[record(row)]).collect())
+        Some(rows.map(|row| ops[self.record(row)]).collect())
     }
 
     /// Those of the rows that stay.
     pub fn filter(&self, keep: &BooleanArray) -> Origins {
         let rows = || (0..keep.len()).filter(|&row| keep.value(row));
-        let records =
-            rows().map(|row| self.records.as_ref().map_or(row as u32, |r| r[row])).collect();
         Origins {
-            records: Some(records),
+            records: Some(rows().map(|row| self.record(row) as u32).collect()),
             parts: self.parts.as_ref().map(|parts| rows().map(|row| parts[row]).collect()),
         }
     }
@@ -54,8 +59,7 @@ impl Origins {
     ) -> Vec<bool> {
         let broken: BTreeSet<usize> = bad.iter().map(|one| places.parent(one.index)).collect();
         let is_whole = |row: usize| {
-            let record = self.records.as_ref().map_or(row, |r| r[row] as usize);
-            let is_whole = !broken.contains(&places.parent(record));
+            let is_whole = !broken.contains(&places.parent(self.record(row)));
             if !is_whole {
                 bad.push(self.bad(row, "another change of its message cannot be read".into()));
             }

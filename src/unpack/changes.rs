@@ -6,17 +6,17 @@
 //! holds: a message gives all of its changes or none; an update is two of them, what was before and
 //! what is after; an image is the text of the message, or members of it put together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use regex::Regex;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::members::{Members, first, shortened};
 use super::{Counts, Unpack, Unpacked};
 use crate::change::Op;
 use crate::format::ParseErrors;
-use crate::record::{Parts, Places, RawBatch, Unusable};
+use crate::record::{Parts, Places, RawBatch};
 
 /// How messages say what has changed.
 #[derive(Debug, Clone)]
@@ -46,8 +46,6 @@ pub(crate) struct Changes {
     pub errors: ParseErrors,
 }
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
 impl Unpack for Changes {
     fn records_max(&self) -> Option<usize> {
         None
@@ -71,15 +69,15 @@ impl Unpack for Changes {
                     }
                 }
                 Err(_) if self.errors == ParseErrors::Ignored => counts.skipped += 1,
-                Err(reason) => unusable.push(Unusable {
-                    place: raw.places.describe(i),
-                    bytes: record.to_vec().into(),
-                    reason: format!("the {} message cannot be read: {reason}", self.form.name()),
-                }),
+                Err(reason) => {
+                    let name = self.form.name();
+                    unusable.push(
+                        raw.unusable(i, format!("the {name} message cannot be read: {reason}")),
+                    );
+                }
             }
         }
-        images.metadata =
-            raw.metadata.iter().map(|column| RawBatch::metadata_at(column, &records)).collect();
+        images.metadata = raw.metadata_of(&records);
         let parts = Some(Parts { what: "change", numbers });
         images.places = Places::Within { source: Box::new(raw.places), records, parts };
         images.ops = Some(ops);
@@ -93,13 +91,13 @@ impl Changes {
         if record.is_empty() {
             return Ok(());
         }
-        let message = members(record)?;
+        let message = first(record)?;
         match &self.form {
             Form::Debezium { schema } => {
                 let payload = match schema {
                     Schema::Included => {
                         let payload = message.get("payload").ok_or("it has no 'payload'")?;
-                        members(payload.get().as_bytes())?
+                        first(payload.get().as_bytes())?
                     }
                     Schema::LeftOut => message,
                 };
@@ -204,8 +202,8 @@ fn maxwell(message: &Members<'_>, out: &mut Vec<(Op, String)>) -> Result<(), Str
 /// names that stand anywhere in what is told of old rows. As in Flink a member that is named there,
 /// and not in the row, is NULL.
 fn before(after: &RawValue, old: &RawValue, named: &BTreeSet<String>) -> Result<String, String> {
-    let old = members(old.get().as_bytes())?;
-    let after = members(after.get().as_bytes())?;
+    let old = first(old.get().as_bytes())?;
+    let after = first(after.get().as_bytes())?;
     let kept = after.into_iter().filter(|(name, _)| !named.contains(name));
     let mut image = String::from("{");
     for (name, value) in old.into_iter().chain(kept) {
@@ -242,8 +240,7 @@ fn names(value: &RawValue) -> BTreeSet<String> {
 fn unknown(member: &str, value: Option<&str>) -> String {
     match value {
         Some(value) => {
-            let shown: String = value.chars().take(50).collect();
-            format!("its '{member}' is '{shown}', which says nothing of a row")
+            format!("its '{member}' is '{}', which says nothing of a row", shortened(value))
         }
         None => format!("it has no '{member}'"),
     }
@@ -255,12 +252,6 @@ fn present<'a>(message: &Members<'a>, member: &str) -> Option<&'a RawValue> {
 
 fn text(message: &Members<'_>, member: &str) -> Option<String> {
     serde_json::from_str(present(message, member)?.get()).ok()
-}
-
-fn members(record: &[u8]) -> Result<Members<'_>, String> {
-    let mut values = serde_json::Deserializer::from_slice(record);
-    let members = Members::deserialize(&mut values).map_err(|e| format!("it is no object: {e}"))?;
-    Ok(members)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::{Unpack, Unpacked};
 use crate::config::Compression;
-use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Unusable};
+use crate::record::{Places, RECORD_BYTES_MAX, RawBatch};
 
 /// Records of the source opened at a time. Each may become as long as a record can be, so a batch
 /// stays within a quarter of a gibibyte whatever is in it; beside the work of opening one, small
@@ -111,11 +111,7 @@ impl Unpack for Compressed {
                 }
                 Err(reason) => {
                     opened.bytes.truncate(start);
-                    unusable.push(Unusable {
-                        place: raw.places.describe(i),
-                        bytes: raw.record(i).to_vec().into(),
-                        reason,
-                    });
+                    unusable.push(raw.unusable(i, reason));
                 }
             }
         }

@@ -5,20 +5,19 @@
 //! whose keys begin with [`METADATA`], so that no name of theirs meets one of the content; a message
 //! that says something of its sender is counted and gives nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::members::{Members, shortened, whole};
 use super::{Counts, Unpack, Unpacked};
 use crate::config::Envelope;
 use crate::format::json::base64;
-use crate::record::{Parts, Places, RECORD_BYTES_MAX, RawBatch, Unusable};
+use crate::record::{Parts, Places, RECORD_BYTES_MAX, RawBatch};
 
 /// What the keys of an envelope's metadata begin with.
 pub(crate) const METADATA: &str = "envelope.";
@@ -53,8 +52,6 @@ impl Opener {
     }
 }
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
 impl Unpack for Opener {
     fn records_max(&self) -> Option<usize> {
         (self.envelope == Envelope::CloudWatchLogs).then_some(RECORDS_MAX)
@@ -74,16 +71,12 @@ impl Unpack for Opener {
             if let Err(reason) = self.open(i, raw.record(i), &mut opened) {
                 opened.back_to(before);
                 let name = self.envelope.name();
-                unusable.push(Unusable {
-                    place: raw.places.describe(i),
-                    bytes: raw.record(i).to_vec().into(),
-                    reason: format!("as 'envelope' = '{name}' reads the record, {reason}"),
-                });
+                let reason = format!("as 'envelope' = '{name}' reads the record, {reason}");
+                unusable.push(raw.unusable(i, reason));
             }
         }
         let Opened { raw: mut content, records, numbers, texts, counts } = opened;
-        content.metadata =
-            raw.metadata.iter().map(|column| RawBatch::metadata_at(column, &records)).collect();
+        content.metadata = raw.metadata_of(&records);
         for (field, texts) in self.fields.iter().zip(texts) {
             let at = field.index.min(content.metadata.len());
             content.metadata.insert(at, typed(texts, &field.data_type));
@@ -131,7 +124,7 @@ impl Opener {
         match self.envelope {
             Envelope::CloudWatchLogs => self.logs(i, record, opened),
             Envelope::EventBridge => {
-                let event = members(record)?;
+                let event = whole(record)?;
                 let detail = event.get("detail").ok_or("it has no 'detail'")?;
                 opened.push(i, 0, detail.get().as_bytes());
                 self.note(opened, &[&event])
@@ -139,7 +132,7 @@ impl Opener {
             Envelope::Dms => self.change(i, record, opened),
             Envelope::Iot => {
                 // Payloads are put into the stream as they are, unless the rule encodes them.
-                let message = members(record).unwrap_or_default();
+                let message = whole(record).unwrap_or_default();
                 match message.get("data").filter(|data| data.get().starts_with('"')) {
                     Some(data) => {
                         let text = text(data)?.unwrap_or_default();
@@ -157,7 +150,7 @@ impl Opener {
 
     /// A message of a subscription of CloudWatch Logs: each log event is a record.
     fn logs(&self, i: usize, record: &[u8], opened: &mut Opened) -> Result<(), String> {
-        let message = members(record)?;
+        let message = whole(record)?;
         let kind = message.get("messageType").ok_or("it has no 'messageType'")?;
         match kind.get() {
             "\"CONTROL_MESSAGE\"" => {
@@ -194,9 +187,9 @@ impl Opener {
 
     /// A message of the Database Migration Service.
     fn change(&self, i: usize, record: &[u8], opened: &mut Opened) -> Result<(), String> {
-        let message = members(record)?;
+        let message = whole(record)?;
         let metadata = message.get("metadata").ok_or("it has no 'metadata'")?;
-        let metadata = members(metadata.get().as_bytes())?;
+        let metadata = whole(metadata.get().as_bytes())?;
         if metadata.get("record-type").is_some_and(|kind| kind.get() == "\"control\"") {
             opened.counts.control += 1;
             return Ok(());
@@ -214,13 +207,6 @@ impl Opener {
         }
         Ok(())
     }
-}
-
-fn members(record: &[u8]) -> Result<Members<'_>, String> {
-    let mut values = serde_json::Deserializer::from_slice(record);
-    let members = Members::deserialize(&mut values).map_err(|e| format!("it is no object: {e}"))?;
-    values.end().map_err(|e| format!("something follows its object: {e}"))?;
-    Ok(members)
 }
 
 /// A string as what it means, and any other value as it is written.
@@ -255,10 +241,6 @@ fn typed(texts: Vec<Option<String>>, data_type: &DataType) -> ArrayRef {
 fn time_ms(text: &str) -> Option<i64> {
     let time = || chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_millis());
     text.parse().ok().or_else(time)
-}
-
-fn shortened(text: &str) -> &str {
-    text.char_indices().nth(50).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod compressed;
 pub mod envelope;
 pub mod kpl;
+mod members;
 
 use crate::record::{RawBatch, Unusable};
 

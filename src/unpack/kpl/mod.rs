@@ -131,7 +131,7 @@ impl<'a> Opening<'a> {
         let lengths = aggregate.records.iter().filter_map(|r| get(&aggregate.keys, r.key));
         if lengths.map(str::len).sum::<usize>() > record.len().saturating_mul(KEYS_GROWTH_MAX) {
             let reason = "its records name partition keys that are far longer than it is: no producer does that";
-            return self.refuse(self.raw.places.describe(i), record, reason.into());
+            return self.unusable.push(self.raw.unusable(i, reason.into()));
         }
         let mut at_home = AtHome::new(self.hashes, aggregate);
         let start = self.raw.spans[i].start;
@@ -140,10 +140,12 @@ impl<'a> Opening<'a> {
             let key = get(&aggregate.keys, inner.key);
             let hash_key = inner.hash_key.map(|index| get(&aggregate.hash_keys, index));
             let (Some(key), true) = (key, hash_key != Some(None)) else {
-                let place =
-                    format!("{}, sub-sequence number {number}", self.raw.places.describe(i));
-                let reason = "its key is not in the aggregate, as a correct producer writes it";
-                self.refuse(place, &record[data.clone()], reason.into());
+                self.unusable.push(Unusable {
+                    place: format!("{}, sub-sequence number {number}", self.raw.places.describe(i)),
+                    bytes: record[data.clone()].to_vec().into(),
+                    reason: "its key is not in the aggregate, as a correct producer writes it"
+                        .into(),
+                });
                 continue;
             };
             if !at_home.is(inner.key, key, hash_key.flatten()) {
@@ -155,10 +157,6 @@ impl<'a> Opening<'a> {
             let span = Span { start: start + data.start as u32, end: start + data.end as u32 };
             self.push(i, span, Some(number as u32), Some(key));
         }
-    }
-
-    fn refuse(&mut self, place: String, bytes: &[u8], reason: String) {
-        self.unusable.push(Unusable { place, bytes: bytes.to_vec().into(), reason });
     }
 
     /// That of the source's records, but for what an aggregate has of its own.
