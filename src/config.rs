@@ -5,9 +5,12 @@
 //! files stay portable; where results differ from what it asks for, that is said.
 
 mod differs;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+pub use records::{Aggregation, Compression, Envelope};
 
 use crate::secret::shown;
 use crate::suggest::nearest;
@@ -53,67 +56,6 @@ pub struct Config {
     pub samples_end_clock_windows: bool,
     /// What is to be said about settings that are not followed: one sentence each.
     pub warnings: Vec<String>,
-}
-
-/// How producers compressed each record of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    None,
-    Gzip,
-    Zstd,
-}
-
-impl Compression {
-    pub fn name(self) -> &'static str {
-        match self {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Zstd => "zstd",
-        }
-    }
-}
-
-/// What a service puts around the records that it sends to a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Envelope {
-    CloudWatchLogs,
-    EventBridge,
-    Dms,
-    Iot,
-}
-
-impl Envelope {
-    const ALL: [Envelope; 4] =
-        [Envelope::CloudWatchLogs, Envelope::EventBridge, Envelope::Dms, Envelope::Iot];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Envelope::CloudWatchLogs => "cloudwatch-logs",
-            Envelope::EventBridge => "eventbridge",
-            Envelope::Dms => "dms",
-            Envelope::Iot => "iot",
-        }
-    }
-}
-
-/// Whether records of a stream may be aggregates of the Kinesis Producer Library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Aggregation {
-    #[default]
-    Kpl,
-    /// They may, and what is in them counts only where its key belongs to the shard.
-    KplStrict,
-    None,
-}
-
-impl Aggregation {
-    pub fn name(self) -> &'static str {
-        match self {
-            Aggregation::Kpl => "kpl",
-            Aggregation::KplStrict => "kpl-strict",
-            Aggregation::None => "none",
-        }
-    }
 }
 
 /// Whether results follow their input or wait for its end (`execution.runtime-mode`).
@@ -418,28 +360,13 @@ impl Config {
                     self.seeds.insert(table.to_string(), number(0, u64::MAX)?);
                 }
                 Some((table, "compression")) => {
-                    let known = [Compression::None, Compression::Gzip, Compression::Zstd];
-                    let found = known.into_iter().find(|c| c.name() == value);
-                    let compression = found.ok_or("expected none, gzip or zstd")?;
-                    self.compressed_records.insert(table.to_string(), compression);
+                    self.compressed_records.insert(table.to_string(), Compression::of(value)?);
                 }
                 Some((table, "envelope")) => {
-                    let envelope = match value {
-                        "none" => None,
-                        _ => Some(
-                            Envelope::ALL
-                                .into_iter()
-                                .find(|e| e.name() == value)
-                                .ok_or("expected none, cloudwatch-logs, eventbridge, dms or iot")?,
-                        ),
-                    };
-                    self.envelopes.extend(envelope.map(|e| (table.to_string(), e)));
+                    self.envelopes.extend(Envelope::of(value)?.map(|e| (table.to_string(), e)));
                 }
                 Some((table, "aggregation")) => {
-                    let known = [Aggregation::Kpl, Aggregation::KplStrict, Aggregation::None];
-                    let found = known.into_iter().find(|a| a.name() == value);
-                    let aggregation = found.ok_or("expected kpl, kpl-strict or none")?;
-                    self.aggregated_records.insert(table.to_string(), aggregation);
+                    self.aggregated_records.insert(table.to_string(), Aggregation::of(value)?);
                 }
                 Some((table, "max-ahead")) => {
                     self.ahead_max.insert(table.to_string(), duration(value)?);

@@ -4,12 +4,13 @@
 //! [`options_of`], [`DecodeFormat::of`] and [`encode_format`]. What always holds: keys and defaults
 //! are Flink's; an option of another format is unknown.
 
+mod changes;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use regex::Regex;
 
 use super::error::{ConnectError, config_error};
 use super::watermarks;
@@ -30,7 +31,9 @@ use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
 use crate::sql::hints;
 use crate::sql::null_keys::{self, NullKeys};
-use crate::unpack::changes::{Changes, Form, Schema};
+
+pub(crate) use changes::changes;
+pub use changes::{CANAL_OPTIONS, DEBEZIUM_OPTIONS, MAXWELL_OPTIONS};
 
 const fn json(
     key: &'static str,
@@ -76,39 +79,7 @@ pub const JSON_OPTIONS: [OptionSpec; 7] = [
     ),
     json(null_keys::LITERAL, Text, "null", "what such a key is written as with LITERAL"),
 ];
-const IGNORE: &str = "what cannot be read becomes NULL, or is left out and counted";
-const TIMES: &str = "how times are written";
-const PLAIN: &str = "a DECIMAL is written without an exponent";
 
-/// The options of the format debezium-json.
-pub const DEBEZIUM_OPTIONS: [OptionSpec; 4] = [
-    json("debezium-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
-    json("debezium-json.schema-include", Flag, "false", "messages have their schema around them"),
-    json("debezium-json.ignore-parse-errors", Flag, "false", IGNORE),
-    json("debezium-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
-];
-/// The options of the format canal-json.
-pub const CANAL_OPTIONS: [OptionSpec; 5] = [
-    json("canal-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
-    json("canal-json.ignore-parse-errors", Flag, "false", IGNORE),
-    json("canal-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
-    OptionSpec::new(
-        "canal-json.database.include",
-        Text,
-        "a regular expression: messages of databases whose names it does not match are left out",
-    ),
-    OptionSpec::new(
-        "canal-json.table.include",
-        Text,
-        "a regular expression: messages of tables whose names it does not match are left out",
-    ),
-];
-/// The options of the format maxwell-json.
-pub const MAXWELL_OPTIONS: [OptionSpec; 3] = [
-    json("maxwell-json.encode.decimal-as-plain-number", Flag, "false", PLAIN),
-    json("maxwell-json.ignore-parse-errors", Flag, "false", IGNORE),
-    json("maxwell-json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", TIMES),
-];
 /// The options of the format csv.
 pub const CSV_OPTIONS: [OptionSpec; 9] = [
     OptionSpec::new("csv.field-delimiter", Text, "what stands between two fields: one ASCII character").or(","),
@@ -218,8 +189,8 @@ impl DecodeFormat {
                     options: CsvOptions { rows_per_record, ..csv_options(table)? },
                 })
             }
-            "raw" | "debezium-json" | "canal-json" | "maxwell-json"
-                if rows_per_record == RowsPerRecord::Many =>
+            _ if rows_per_record == RowsPerRecord::Many
+                && (format == "raw" || table.change_format().is_some()) =>
             {
                 let key = format!("'paceline.{}.records' = 'many'", hints::base_name(&table.name));
                 Err(config_error(
@@ -295,8 +266,9 @@ pub(crate) fn framing(table: &Table) -> Result<Framing, ConnectError> {
 
 pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
     Ok(match name(table)? {
-        format @ ("debezium-json" | "canal-json" | "maxwell-json")
-            if !matches!(table.connector(), "kinesis" | "kinesis-legacy") =>
+        format
+            if table.change_format().is_some()
+                && !matches!(table.connector(), "kinesis" | "kinesis-legacy") =>
         {
             let reason = format!(
                 "the format {format} is read here, and written to Kinesis streams alone; json, csv and raw are"
@@ -322,11 +294,18 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
     })
 }
 
+/// Those that are here.
+pub(super) const FORMATS: &str = "json, csv, raw, debezium-json, canal-json and maxwell-json";
+
+/// Whether the table's format is here.
+pub(super) fn is_known(table: &Table) -> bool {
+    let is_of_rows = |format: &String| ["json", "csv", "raw"].contains(&format.as_str());
+    table.options.get("format").is_some_and(is_of_rows) || table.change_format().is_some()
+}
+
 fn name(table: &Table) -> Result<&str, ConnectError> {
     match table.options.get("format").map(String::as_str) {
-        Some(
-            format @ ("json" | "csv" | "raw" | "debezium-json" | "canal-json" | "maxwell-json"),
-        ) => Ok(format),
+        Some(format) if is_known(table) => Ok(format),
         None if !matches!(table.connector(), "filesystem" | "kinesis" | "kinesis-legacy") => {
             Ok("json")
         }
@@ -334,12 +313,9 @@ fn name(table: &Table) -> Result<&str, ConnectError> {
             table,
             "WITH needs 'format' = 'json', 'csv', 'raw', or one of changes such as 'debezium-json'",
         )),
-        Some(other) => Err(config_error(
-            table,
-            format!(
-                "format '{other}' is not supported; json, csv, raw, debezium-json, canal-json and maxwell-json are"
-            ),
-        )),
+        Some(other) => {
+            Err(config_error(table, format!("format '{other}' is not supported; {FORMATS} are")))
+        }
     }
 }
 
@@ -377,33 +353,6 @@ fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> 
 fn json_key(table: &Table, option: &str) -> String {
     let format = table.change_format().unwrap_or("json");
     format!("{format}.{option}")
-}
-
-/// How the table's records say what has changed, if they do.
-pub(crate) fn changes(table: &Table) -> Result<Option<Changes>, ConnectError> {
-    let Some(format) = table.change_format() else { return Ok(None) };
-    let pattern = |option: &str| match table.options.get(option) {
-        None => Ok(None),
-        // The whole name has to match, as in Java.
-        Some(text) => Regex::new(&format!("^(?:{text})$"))
-            .map(Some)
-            .map_err(|e| config_error(table, format!("'{option}': {e}"))),
-    };
-    let form = match format {
-        "debezium-json" => Form::Debezium {
-            schema: match is_set(table, "debezium-json.schema-include")? {
-                true => Schema::Included,
-                false => Schema::LeftOut,
-            },
-        },
-        "canal-json" => Form::Canal {
-            database: pattern("canal-json.database.include")?,
-            table: pattern("canal-json.table.include")?,
-        },
-        _ => Form::Maxwell,
-    };
-    let errors = parse_errors(table, &json_key(table, "ignore-parse-errors"))?;
-    Ok(Some(Changes { form, errors }))
 }
 
 /// How a sample of the table writes times: as its records do, if they are JSON.

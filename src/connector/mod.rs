@@ -365,13 +365,7 @@ pub const FORMAT: OptionSpec = OptionSpec::new(
 /// A format that is not here.
 pub(crate) fn lacks_format(table: &Table) -> Option<String> {
     let format = table.options.get(FORMAT.key)?;
-    (!["json", "csv", "raw"].contains(&format.as_str()) && table.change_format().is_none()).then(
-        || {
-            format!(
-                "format '{format}' (json, csv, raw, debezium-json, canal-json and maxwell-json are)"
-            )
-        },
-    )
+    (!formats::is_known(table)).then(|| format!("format '{format}' ({} are)", formats::FORMATS))
 }
 
 /// Compares what stands in WITH with the options of its connector and its format.
