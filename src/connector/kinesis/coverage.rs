@@ -13,8 +13,8 @@ use super::api::{HashRange, ListedShard};
 /// Audits in a row that find a shard unread before it is told: listings lag, and children are found
 /// at the end of their parents.
 const AUDITS_MIN: u32 = 3;
-/// Audits in a row that do not list a shard that was read to its end, before it is forgotten: it
-/// has expired. Many, since listings lag.
+/// Audits in a row that do not list a shard that is not read, before it is forgotten: it has
+/// expired. Many, since listings lag.
 const AUDITS_TO_FORGET: u32 = 60;
 
 /// True if the parts have every key of the whole.
@@ -111,8 +111,7 @@ pub(crate) struct Coverage {
     ranges: BTreeMap<String, HashRange>,
     /// Shards that were found unread, with the audits in a row that found them so.
     unread: BTreeMap<String, u32>,
-    /// Shards that were read to their end and are not listed any more, with the audits in a row that
-    /// did not.
+    /// Shards that are not read and not listed any more, with the audits in a row that did not.
     gone: BTreeMap<String, u32>,
 }
 
@@ -145,15 +144,17 @@ impl Coverage {
         self.forget_expired(listed);
     }
 
-    /// A stream that is scaled for years has had any number of shards.
+    /// A stream that is scaled for years has had any number of shards, whether or not they were read.
     fn forget_expired(&mut self, listed: &[ListedShard]) {
         let listed: BTreeSet<&str> = listed.iter().map(|shard| shard.id.as_str()).collect();
-        let ended = self.known.iter().filter(|(_, known)| **known == Known::Ended);
-        let missing = ended.filter(|(id, _)| !listed.contains(id.as_str()));
+        let all: BTreeSet<&String> = self.known.keys().chain(self.ranges.keys()).collect();
+        let is_missing = |id: &&String| {
+            self.known.get(*id) != Some(&Known::Reading) && !listed.contains(id.as_str())
+        };
         let times = |id: &String| self.gone.get(id).map_or(1, |times| times + 1);
-        let (expired, gone): (BTreeMap<_, _>, _) = missing
-            .map(|(id, _)| (id.clone(), times(id)))
-            .partition(|(_, times)| *times >= AUDITS_TO_FORGET);
+        let missing = all.into_iter().filter(is_missing).map(|id| (id.clone(), times(id)));
+        let (expired, gone): (BTreeMap<_, _>, _) =
+            missing.partition(|(_, times)| *times >= AUDITS_TO_FORGET);
         self.gone = gone;
         for id in expired.keys() {
             self.known.remove(id);
@@ -301,6 +302,7 @@ mod tests {
         coverage.audit(&listed);
         assert_eq!(coverage.holes().count(), 0);
     }
+
     #[test]
     fn a_shard_that_has_expired_is_forgotten_and_one_that_is_read_is_not() {
         let mut coverage = Coverage::default();
@@ -308,6 +310,8 @@ mod tests {
             coverage.note(id, known);
             coverage.note_ranges([(&id.to_owned(), Some(range(0, 9)))]);
         }
+        // One that was over before the job began, and was listed.
+        coverage.note_ranges([(&"before".to_owned(), Some(range(0, 9)))]);
         let kept = shard("kept", &[], range(0, 9), false);
         for audit in 1..AUDITS_TO_FORGET {
             coverage.audit(std::slice::from_ref(&kept));

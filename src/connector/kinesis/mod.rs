@@ -140,7 +140,7 @@ impl Reads for Kinesis {
     }
 
     fn notes(&self, table: &Table) -> Vec<String> {
-        options::other_region(&table.name, &table.options).into_iter().collect()
+        options::other_region(hints::base_name(&table.name), &table.options).into_iter().collect()
     }
 
     fn takes_bounds(&self) -> bool {
