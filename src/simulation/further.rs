@@ -9,12 +9,13 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::dies::Sent;
 use super::queries::{ENRICHED, Query};
+use super::scaling::{DAY_MS, START_MS, life};
 use super::scenario::{
-    Also, DAY_MS, End, From, Into, Misstart, OnRefusal, START_MS, Scenario, ToTable, Twist, life,
-    process, turn,
+    Also, End, From, Into, Misstart, OnRefusal, Scenario, ToTable, Twist, process, turn,
 };
-use super::table::{Sent, TableFaults};
+use super::table::TableFaults;
 
 const FURTHER: u64 = 0xf07_14e7;
 

@@ -2,8 +2,8 @@
 //!
 //! Source, workers, checkpoints and sinks run on one thread against a fake Kinesis and a fake
 //! DynamoDB, by a clock that stands still while something can be done. In reading order:
-//! `scenario` and `further` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` and
-//! `clockwork` (who runs next), `process` (one process of a job, and what
+//! `scenario`, `scaling` and `further` (what a seed makes), `queries`, `stream` and `table` (the
+//! services), `executor` and `clockwork` (who runs next), `process` (one process of a job, and what
 //! it says of itself), `life` (a job, process after process), `befalls` (what happens to its table),
 //! `world` (all of it), `verdict` (whether the answer is right).
 //!
@@ -12,6 +12,7 @@
 mod befalls;
 mod clockwork;
 mod counts;
+mod dies;
 pub(crate) mod executor;
 mod further;
 mod life;
@@ -20,6 +21,7 @@ mod open_calls;
 mod plans;
 mod process;
 mod queries;
+mod scaling;
 mod scenario;
 pub(crate) mod stream;
 pub(crate) mod table;

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::clockwork::{Clockwork, CrashAt};
+use super::dies::Dies;
 use super::executor::Sim;
 use super::open_calls::OpenCalls;
 use super::plans::{Planned, planned};
 use super::queries::Asked;
-use super::scenario::{Also, End, From, Into, OnRefusal, Process, START_MS, Scenario};
+use super::scaling::START_MS;
+use super::scenario::{Also, End, From, Into, OnRefusal, Process, Scenario};
 use super::stream::{self, Reads};
-use super::table::{self, Dies};
+use super::table;
 use crate::checkpoint::store::CheckpointStore;
 use crate::cli::progress::Progress;
 use crate::connect::connect;

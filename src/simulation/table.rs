@@ -27,7 +27,7 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) use held::{Change, What};
 use held::{Table, get, is_own, is_tombstone, json, only};
 
-use super::executor::Sim;
+use super::dies::{Dies, Sent};
 use super::open_calls::OpenCalls;
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
@@ -422,30 +422,6 @@ pub(crate) struct Caller {
     pub buffer_bytes_max: usize,
     /// It dies at one of its writes.
     pub dies: Option<Arc<Dies>>,
-}
-
-/// Whether a write is on its way when its process dies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    Yes,
-    No,
-}
-
-/// A process that dies at one of its writes.
-pub(crate) struct Dies {
-    left: AtomicU64,
-    sent: Sent,
-    process: Arc<Sim>,
-}
-
-impl Dies {
-    pub(super) fn new(write: u64, sent: Sent, process: Arc<Sim>) -> Arc<Dies> {
-        Arc::new(Dies { left: AtomicU64::new(write), sent, process })
-    }
-
-    fn is_now(&self) -> bool {
-        self.left.fetch_sub(1, Ordering::Relaxed) == 1
-    }
 }
 
 impl Tables for Caller {
