@@ -7,14 +7,16 @@
 
 use arrow::datatypes::DataType;
 use datafusion_expr::ExprSchemable;
-use sqlparser::ast::{CastKind, DataType as SqlType, Expr as SqlExpr, Ident};
+use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident};
 
 use super::Binder;
 use super::names::{Names, OfFile};
 use crate::sql::error::{Source, SqlError, TextPlace};
 use crate::sql::flink_types::implicit_cast;
 use crate::sql::functions::sql_bodied::SqlFunction;
+use crate::sql::planned_cast::CAST;
 use crate::sql::statement::{CreateFunction, FunctionBody, place_of};
+use crate::sql::syntax::cast;
 use crate::sql::types::arrow_field;
 use crate::suggest::nearest;
 use crate::types::common::common_type;
@@ -142,7 +144,12 @@ impl Declared<'_> {
         // The length or the precision that RETURNS names is known to a cast alone.
         let body = match is_exact(self.returns) {
             true => names
-                .expression(&cast(self.body, self.returns), &schema, None, &body_source)
+                .expression(
+                    &cast(CAST, self.body.clone(), self.returns),
+                    &schema,
+                    None,
+                    &body_source,
+                )
                 .map_err(|e| self.or_recursion(e))?,
             false => implicit_cast(body, &returns, &schema).map_err(of_plan)?,
         };
@@ -164,16 +171,6 @@ impl Declared<'_> {
 /// Whether a type has a length or a precision.
 fn is_exact(sql_type: &SqlType) -> bool {
     sql_type.to_string().contains('(')
-}
-
-fn cast(body: &SqlExpr, to: &SqlType) -> SqlExpr {
-    SqlExpr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(body.clone()),
-        data_type: to.clone(),
-        array: false,
-        format: None,
-    }
 }
 
 #[cfg(test)]
